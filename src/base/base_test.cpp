@@ -1,0 +1,72 @@
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/config_reader.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/random.h"
+
+namespace nuri {
+namespace {
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(ConfigReader, ReadsTypesAndListsAssumptions) {
+  ConfigReader config(parse_json(R"({"a": 3, "b": {"c": "x"}, "n": null, "f": 224.0})", "t.json"), "t.json");
+  EXPECT_EQ(config.required<int64_t>("a"), 3);
+  EXPECT_EQ(config.required<int64_t>("f"), 224);
+  EXPECT_EQ(config.child("b").required<std::string>("c"), "x");
+  EXPECT_EQ(config.optional("n", 7.5), 7.5);
+  EXPECT_EQ(config.child("b").optional("d", std::string("y")), "y");
+  EXPECT_EQ(message_of([&] { config.required<int64_t>("zz"); }), "t.json: zz: not found, expected an integer");
+  EXPECT_EQ(message_of([&] { config.child("b").required<int64_t>("c"); }),
+            "t.json: b.c: found \"x\", expected an integer");
+  EXPECT_EQ(config.assumed(), (std::vector<std::string>{"n = 7.5", "b.d = \"y\""}));
+}
+
+TEST(ConfigReader, NamesTheNearestKnownKey) {
+  ConfigReader config(parse_json(R"({"steps": 1, "optimiser": {"learnig_rate": 1}})", "r.toml"), "r.toml");
+  config.required<int64_t>("steps");
+  config.child("optimiser").optional("learning_rate", 0.1);
+  EXPECT_EQ(message_of([&] { config.refuse_unknown_keys(); }),
+            "r.toml: found the unknown key optimiser.learnig_rate, did you mean learning_rate?");
+}
+
+TEST(Json, RefusesWhatIsTooDeepOrBroken) {
+  EXPECT_THROW(parse_json(std::string(100000, '['), "deep"), Error);
+  EXPECT_THROW(parse_json("{\"a\": }", "broken"), Error);
+  EXPECT_THROW(parse_json("", "empty"), Error);
+}
+
+TEST(AtomicFile, LeavesNothingBehindWithoutCommit) {
+  auto folder = std::filesystem::temp_directory_path() / "nuri_atomic_test";
+  std::filesystem::create_directory(folder);
+  { AtomicFile(folder / "a").write("half"); }
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+  write_file_atomically(folder / "a", "whole");
+  EXPECT_EQ(read_file(folder / "a"), "whole");
+  std::filesystem::remove_all(folder);
+}
+
+TEST(CounterRandom, IsAFunctionOfSeedStreamAndCounter) {
+  CounterRandom first(1, 2), second(1, 2), other(1, 3);
+  first.next();
+  CounterRandom resumed(1, 2, first.counter());
+  second.next();
+  EXPECT_EQ(resumed.next(), second.next());
+  std::set<uint64_t> seen;
+  for (int i = 0; i < 1000; ++i) seen.insert(other.below(10));
+  EXPECT_EQ(seen.size(), 10u);
+}
+
+}  // namespace
+}  // namespace nuri
