@@ -4,7 +4,7 @@ include(GoogleTest)
 
 file(GLOB_RECURSE all_tests CONFIGURE_DEPENDS src/*_test.cpp)
 set(plain_tests ${all_tests})
-list(FILTER plain_tests INCLUDE REGEX "/src/(base|formats|kernels|text|media)/|_config_test\\.cpp$|_processor_test\\.cpp$|/models/config_test\\.cpp$")
+list(FILTER plain_tests INCLUDE REGEX "/src/(base|formats|kernels|text|media|train/emoji_world)/|_config_test\\.cpp$|_processor_test\\.cpp$|/models/config_test\\.cpp$")
 set(torch_tests ${all_tests})
 if(plain_tests)
   list(REMOVE_ITEM torch_tests ${plain_tests})
