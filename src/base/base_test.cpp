@@ -1,4 +1,5 @@
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -45,6 +46,23 @@ TEST(Json, RefusesWhatIsTooDeepOrBroken) {
   EXPECT_THROW(parse_json(std::string(100000, '['), "deep"), Error);
   EXPECT_THROW(parse_json("{\"a\": }", "broken"), Error);
   EXPECT_THROW(parse_json("", "empty"), Error);
+  EXPECT_THROW(parse_json(std::string_view("{}\0x", 4), "zero"), Error);
+  EXPECT_THROW(parse_json("\"\xFF\"", "no UTF-8"), Error);
+  EXPECT_THROW(parse_json("1e999", "too large"), Error);
+}
+
+TEST(Json, BuildsWhatTheTextSays) {
+  std::string text = R"({"b":[1,-2,2.5,"x",null,true,[],{}],"a":{"c":{"d":[[1]]}},"":18446744073709551615})";
+  EXPECT_EQ(parse_json(text, "t").dump(), text);
+  EXPECT_EQ(parse_json(R"({"a":1,"b":2,"a":3})", "t"), Json::parse(R"({"b":2,"a":3})"));
+  EXPECT_EQ(parse_json(" 7 ", "t"), Json(7));
+}
+
+TEST(Json, TakesTimeLinearInTheKeys) {
+  std::string text = "{";
+  for (int i = 0; i < 300000; ++i) text += fmt::format("\"{:06}\":{},", i, i);
+  text.back() = '}';
+  EXPECT_EQ(parse_json(text, "vocabulary").size(), 300000u);  // quadratic: minutes
 }
 
 TEST(AtomicFile, LeavesNothingBehindWithoutCommit) {

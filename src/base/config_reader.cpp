@@ -13,8 +13,6 @@
 namespace nuri {
 namespace {
 
-constexpr int kMaxDepth = 200;
-
 Json from_toml(const toml::node& node) {
   if (const auto* table = node.as_table()) {
     Json object = Json::object();
@@ -109,27 +107,6 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
-
-Json parse_json(std::string_view text, std::string_view name) {
-  int deepest = 0;
-  auto watch = [&](int depth, Json::parse_event_t, Json&) {
-    deepest = std::max(deepest, depth);
-    if (deepest > kMaxDepth)
-      throw Error(ErrorKind::format, fmt::format("{}: found JSON nested deeper than {} levels", name, kMaxDepth));
-    return true;
-  };
-  try {
-    return Json::parse(text.begin(), text.end(), watch);
-  } catch (const nlohmann::json::exception& error) {
-    std::string_view reason = error.what();
-    if (auto colon = reason.find("] "); colon != std::string_view::npos) reason.remove_prefix(colon + 2);
-    std::string line(reason.substr(0, 200));
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    throw Error(ErrorKind::format, fmt::format("{}: found no valid JSON: {}", name, line));
-  }
-}
-
-Json read_json_file(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }
 
 Json read_toml_file(const std::filesystem::path& path) {
   std::string text = read_file(path, size_t{16} << 20);
