@@ -1,0 +1,21 @@
+#pragma once
+
+#include "models/parts/interface.h"
+#include "models/parts/vision_config.h"
+#include "weights/stores.h"
+
+namespace nuri {
+
+struct ContrastiveConfig {
+  VisionConfig vision;
+  TextTowerConfig text;
+  double start_scale;  // of a new model: logarithm of the factor on cosines
+};
+
+// CLIPModel (softmax over the batch) and SiglipModel (a sigmoid for each pair): pictures and texts in one space.
+// See MODEL.md.
+std::unique_ptr<Model> make_clip(const ConfigReader& config, const WeightView& weights);
+std::unique_ptr<Model> make_siglip(const ConfigReader& config, const WeightView& weights);
+NameRules contrastive_names(const ConfigReader& config);
+
+}  // namespace nuri

@@ -1,0 +1,56 @@
+#include "models/llava/config.h"
+
+#include <fmt/format.h>
+
+namespace nuri {
+namespace {
+
+// LlavaConfig without a vision_config stands for CLIP ViT-L/14 at 336 pixels.
+VisionConfig default_vision() {
+  VisionConfig c{};
+  c.kind = VisionConfig::Kind::clip;
+  c.encoder = {1024, 4096, 24, 16, 1e-5, "quick_gelu"};
+  c.channels = 3, c.image_size = 336, c.patch_size = 14, c.projection = 768;
+  return c;
+}
+
+std::vector<int64_t> read_feature_layers(const ConfigReader& config, int64_t layers) {
+  constexpr const char* kKey = "vision_feature_layer";
+  std::vector<int64_t> indices;
+  if (config.has(kKey) && config.required<Json>(kKey).is_array()) {
+    indices = config.required<std::vector<int64_t>>(kKey);
+  } else {
+    indices = {config.optional<int64_t>(kKey, -2)};
+  }
+  if (indices.empty()) config.reject(kKey, "at least one layer");
+  for (int64_t& index : indices) {
+    if (index < -(layers + 1) || index > layers)
+      config.reject(kKey, fmt::format("layers from {} to {}", -(layers + 1), layers));
+    if (index < 0) index += layers + 1;
+  }
+  return indices;
+}
+
+}  // namespace
+
+LlavaConfig parse_llava_config(const ConfigReader& config) {
+  LlavaConfig c;
+  c.vision = config.has("vision_config") ? parse_vision_config(config.child("vision_config"), "clip_vision_model")
+                                         : default_vision();
+  c.text = parse_text_config(config.child_or_empty("text_config"), "llama");
+  // Newer files decide at the top level, older ones in the text part.
+  if (config.has("tie_word_embeddings")) c.text.tied_embeddings = config.required<bool>("tie_word_embeddings");
+  const char* token_key = config.has("image_token_id") ? "image_token_id" : "image_token_index";
+  c.image_token = config.optional<int64_t>(token_key, 32000);
+  if (c.image_token < 0 || c.image_token >= c.text.vocabulary)
+    config.reject(token_key, fmt::format("an id below vocab_size {}", c.text.vocabulary));
+  c.feature_layers = read_feature_layers(config, c.vision.encoder.layers);
+  std::string strategy = config.optional<std::string>("vision_feature_select_strategy", "default");
+  if (strategy != "default" && strategy != "full") config.reject("vision_feature_select_strategy", "default or full");
+  c.drop_first_token = strategy == "default";
+  c.projector_activation = config.optional<std::string>("projector_hidden_act", "gelu");
+  c.projector_bias = config.optional("multimodal_projector_bias", true);
+  return c;
+}
+
+}  // namespace nuri

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+
+#include "base/config_reader.h"
+#include "models/parts/interface.h"
+#include "weights/stores.h"
+
+namespace nuri {
+
+// One kind of checkpoint, by the name that its config.json gives under `architectures`.
+struct Family {
+  std::string architecture;
+  // Builds the model; weights are read through the view.
+  std::unique_ptr<Model> (*make)(const ConfigReader& config, const WeightView& weights);
+  // Published spellings of the weights' names, and those that a file may have in vain.
+  NameRules (*names)(const ConfigReader& config);
+};
+
+// Every family that Nuri knows.
+const std::vector<Family>& families();
+
+// The family of a configuration, or Error(unsupported) that lists the supported ones. A configuration without
+// `architectures` is recognised by `model_type` where that is unambiguous.
+const Family& family_of(const ConfigReader& config);
+
+// The model in `folder` with all its weights. Throws when a tensor is missing or superfluous.
+struct OpenedModel {
+  std::unique_ptr<Model> model;
+  std::vector<NamedTensor> parameters;
+};
+OpenedModel open_model(const std::filesystem::path& folder, const LoadOptions& options);
+
+// config.json of a model folder (or the file itself).
+ConfigReader read_config(const std::filesystem::path& folder_or_file);
+
+}  // namespace nuri

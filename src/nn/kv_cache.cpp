@@ -1,0 +1,155 @@
+#include "nn/kv_cache.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace nuri::nn {
+namespace {
+
+int64_t blocks_for(int64_t positions) { return (positions + KvCache::kBlock - 1) / KvCache::kBlock; }
+
+}  // namespace
+
+KvCache::KvCache(const CacheShape& shape, int64_t blocks, at::ScalarType dtype, at::Device device)
+    : references_(blocks, 0) {
+  auto options = at::TensorOptions().dtype(dtype).device(device);
+  for (int64_t layer = 0; layer < shape.layers; ++layer) {
+    keys_.push_back(at::empty({blocks, shape.kv_heads, kBlock, shape.head_dim}, options));
+    values_.push_back(at::empty({blocks, shape.kv_heads, kBlock, shape.head_dim}, options));
+  }
+  for (int64_t block = blocks; block-- > 0;) free_.push_back(static_cast<int32_t>(block));
+}
+
+int32_t KvCache::allocate() {
+  if (free_.empty())
+    throw Error(ErrorKind::resource,
+                fmt::format("the key-value cache is full: all {} blocks of {} positions are in use", blocks(), kBlock));
+  int32_t block = free_.back();
+  free_.pop_back();
+  references_[block] = 1;
+  return block;
+}
+
+void KvCache::release(int32_t block) {
+  if (--references_[block] == 0) free_.push_back(block);
+}
+
+int32_t KvCache::copy(int32_t block) {
+  int32_t fresh = allocate();
+  for (size_t layer = 0; layer < keys_.size(); ++layer) {
+    keys_[layer][fresh].copy_(keys_[layer][block]);
+    values_[layer][fresh].copy_(values_[layer][block]);
+  }
+  return fresh;
+}
+
+int64_t KvCache::bytes(const CacheShape& shape, int64_t blocks, at::ScalarType dtype) {
+  return 2 * shape.layers * blocks * shape.kv_heads * kBlock * shape.head_dim *
+         static_cast<int64_t>(c10::elementSize(dtype));
+}
+
+struct CachedSequence::Table {
+  explicit Table(KvCache& cache) : cache(cache) {}
+  Table(const Table& other) : cache(other.cache), blocks(other.blocks) {
+    for (int32_t block : blocks) cache.retain(block);
+  }
+  ~Table() {
+    for (int32_t block : blocks) cache.release(block);
+  }
+  KvCache& cache;
+  std::vector<int32_t> blocks;
+};
+
+CachedSequence::CachedSequence(KvCache& cache) : table_(std::make_shared<Table>(cache)) {}
+
+const std::vector<int32_t>& CachedSequence::blocks() const { return table_->blocks; }
+
+CachedSequence::Table& CachedSequence::own_table() {
+  if (table_.use_count() > 1) table_ = std::make_shared<Table>(*table_);
+  return *table_;
+}
+
+void CachedSequence::reserve(int64_t count) {
+  Table& table = own_table();
+  auto& blocks = table.blocks;
+  size_t wanted = static_cast<size_t>(blocks_for(length_ + count));
+  bool shares_last = length_ % KvCache::kBlock != 0 && table.cache.references(blocks[length_ / KvCache::kBlock]) > 1;
+  int64_t needed = static_cast<int64_t>(std::max(wanted, blocks.size()) - blocks.size()) + shares_last;
+  if (count > 0 && needed > table.cache.free_blocks())
+    throw Error(ErrorKind::resource,
+                fmt::format("the key-value cache is full: {} more blocks of {} positions are needed, {} of {} are free",
+                            needed, KvCache::kBlock, table.cache.free_blocks(), table.cache.blocks()));
+  if (shares_last && count > 0) {
+    int32_t& last = blocks[length_ / KvCache::kBlock];
+    int32_t shared = std::exchange(last, table.cache.copy(last));
+    table.cache.release(shared);
+  }
+  while (blocks.size() < wanted) blocks.push_back(table.cache.allocate());
+}
+
+void CachedSequence::truncate(int64_t length) {
+  length_ = std::min(length_, length);
+  auto& table = own_table();
+  while (static_cast<int64_t>(table.blocks.size()) > blocks_for(length_)) {
+    table.cache.release(table.blocks.back());
+    table.blocks.pop_back();
+  }
+}
+
+PagedCausalAttention::PagedCausalAttention(KvCache& cache, std::vector<StepSequence> sequences)
+    : cache_(cache), sequences_(std::move(sequences)) {
+  std::vector<int64_t> blocks, offsets, extents;
+  for (const auto& piece : sequences_) {
+    piece.sequence->reserve(piece.count);
+    int64_t start = piece.sequence->length();
+    for (int64_t position = start; position < start + piece.count; ++position) {
+      blocks.push_back(piece.sequence->blocks()[position / KvCache::kBlock]);
+      offsets.push_back(position % KvCache::kBlock);
+      extents.push_back(start + piece.count);
+    }
+  }
+  at::Device device = cache.keys(0).device();
+  block_of_row_ = at::tensor(blocks, at::kLong).to(device);
+  offset_of_row_ = at::tensor(offsets, at::kLong).to(device);
+  extents_ = at::tensor(extents, at::kLong).to(device);
+}
+
+at::Tensor PagedCausalAttention::attend(int64_t layer, const Qkv& qkv, const AttentionOptions& options) {
+  // [blocks, 16, K, D] views, so that one row's heads are indexed by (block, offset).
+  cache_.keys(layer).transpose(1, 2).index_put_({block_of_row_, offset_of_row_}, qkv.key);
+  cache_.values(layer).transpose(1, 2).index_put_({block_of_row_, offset_of_row_}, qkv.value);
+  std::vector<at::Tensor> outputs;
+  for (const auto& piece : sequences_) outputs.push_back(attend_gathered(layer, piece, qkv, options));
+  return outputs.size() == 1 ? outputs[0] : at::cat(outputs);
+}
+
+at::Tensor PagedCausalAttention::attend_gathered(int64_t layer, const StepSequence& piece, const Qkv& qkv,
+                                                 const AttentionOptions& options) {
+  int64_t past = piece.sequence->length(), total = past + piece.count;
+  auto gather = [&](const at::Tensor& cached) {  // -> [1, K, total, D]
+    const auto& blocks = piece.sequence->blocks();
+    std::vector<int64_t> used(blocks.begin(), blocks.begin() + blocks_for(total));
+    at::Tensor chosen = cached.index_select(0, at::tensor(used, at::kLong).to(cached.device()));
+    return chosen.permute({1, 0, 2, 3}).reshape({1, cached.size(1), -1, cached.size(3)}).narrow(2, 0, total);
+  };
+  at::Tensor mask;
+  bool windowed = options.window > 0 && options.window < total;
+  if (piece.count > 1 || windowed) {
+    at::Tensor all = at::ones({piece.count, total}, at::TensorOptions(at::kBool).device(qkv.query.device()));
+    mask = all.tril(past);
+    if (windowed) mask = mask & all.triu(past + 1 - options.window);
+    mask = mask.view({1, 1, piece.count, total});
+  }
+  at::Tensor query = qkv.query.narrow(0, piece.begin, piece.count).transpose(0, 1).unsqueeze(0);
+  at::Tensor out = ops::attention(query, gather(cache_.keys(layer)), gather(cache_.values(layer)), mask,
+                                  /*causal=*/false, options.scale);
+  return out.squeeze(0).transpose(0, 1).reshape({piece.count, -1});
+}
+
+void PagedCausalAttention::finish() {
+  for (const auto& piece : sequences_) piece.sequence->advance(piece.count);
+}
+
+}  // namespace nuri::nn

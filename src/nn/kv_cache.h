@@ -1,0 +1,96 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <vector>
+
+#include "nn/attention.h"
+
+namespace nuri::nn {
+
+// The sizes of a decoder that its cache needs.
+struct CacheShape {
+  int64_t layers, kv_heads, head_dim;
+};
+
+// Keys and values of many sequences in blocks of 16 positions: one tensor [blocks, K, 16, D] each a layer.
+// Blocks are counted by reference, so that sequences share what they have in common (Kwon et al. 2023).
+class KvCache {
+ public:
+  static constexpr int64_t kBlock = 16;
+
+  KvCache(const CacheShape& shape, int64_t blocks, at::ScalarType dtype, at::Device device = at::kCPU);
+
+  at::Tensor& keys(int64_t layer) { return keys_[layer]; }
+  at::Tensor& values(int64_t layer) { return values_[layer]; }
+  int64_t blocks() const { return static_cast<int64_t>(references_.size()); }
+  int64_t free_blocks() const { return static_cast<int64_t>(free_.size()); }
+  int64_t references(int32_t block) const { return references_[block]; }
+
+  // Throws Error(resource) when no block is free.
+  int32_t allocate();
+  void retain(int32_t block) { ++references_[block]; }
+  void release(int32_t block);
+  // A fresh block with the contents of `block`, in every layer.
+  int32_t copy(int32_t block);
+
+  static int64_t bytes(const CacheShape& shape, int64_t blocks, at::ScalarType dtype);
+
+ private:
+  std::vector<at::Tensor> keys_, values_;
+  std::vector<int32_t> references_;
+  std::vector<int32_t> free_;
+};
+
+// One sequence's place in the cache. A copy is a fork: O(1), both share all blocks until one of them writes.
+// The cache must outlive its sequences.
+class CachedSequence {
+ public:
+  explicit CachedSequence(KvCache& cache);
+
+  CachedSequence fork() const { return *this; }
+  int64_t length() const { return length_; }
+  const std::vector<int32_t>& blocks() const;
+
+  // Makes room for `count` more positions that only this sequence owns: allocates blocks, and copies the
+  // last one if it is shared. Throws Error(resource) when the cache is full; the sequence is then unchanged.
+  void reserve(int64_t count);
+  // Counts `count` reserved positions as written.
+  void advance(int64_t count) { length_ += count; }
+  // Forgets all but the first `length` positions.
+  void truncate(int64_t length);
+
+ private:
+  struct Table;
+  Table& own_table();
+
+  std::shared_ptr<Table> table_;
+  int64_t length_ = 0;
+};
+
+// Rows [begin, begin + count) of a step continue `sequence`.
+struct StepSequence {
+  int64_t begin, count;
+  CachedSequence* sequence;
+};
+
+// Causal attention over cached sequences: writes the new keys and values, then attends to everything the
+// sequence holds. Reserves room when made; finish() counts the new positions as written.
+class PagedCausalAttention : public AttentionContext {
+ public:
+  PagedCausalAttention(KvCache& cache, std::vector<StepSequence> sequences);
+  at::Tensor attend(int64_t layer, const Qkv& qkv, const AttentionOptions& options) override;
+  at::Tensor extents() const override { return extents_; }
+  void finish();
+
+ private:
+  at::Tensor attend_gathered(int64_t layer, const StepSequence& piece, const Qkv& qkv, const AttentionOptions& options);
+
+  KvCache& cache_;
+  std::vector<StepSequence> sequences_;
+  at::Tensor block_of_row_, offset_of_row_;  // [N] where each row's key and value are written
+  at::Tensor extents_;
+};
+
+}  // namespace nuri::nn

@@ -1,0 +1,45 @@
+#include "nn/layers.h"
+
+#include <ATen/ATen.h>
+
+namespace nuri::nn {
+
+Linear::Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation)
+    : weight_(weights.get("weight", {out, in}, Init::normal(deviation))) {
+  if (bias) bias_ = weights.get("bias", {out}, Init::constant(0));
+}
+
+Embedding::Embedding(const WeightView& weights, int64_t count, int64_t width, double deviation)
+    : weight_(weights.get("weight", {count, width}, Init::normal(deviation))) {}
+
+at::Tensor Embedding::operator()(const at::Tensor& ids) const { return at::embedding(weight_, ids); }
+
+LayerNorm::LayerNorm(const WeightView& weights, int64_t width, double epsilon)
+    : weight_(weights.get("weight", {width}, Init::constant(1))),
+      bias_(weights.get("bias", {width}, Init::constant(0))),
+      epsilon_(epsilon) {}
+
+RmsNorm::RmsNorm(const WeightView& weights, int64_t width, double epsilon)
+    : weight_(weights.get("weight", {width}, Init::constant(1))), epsilon_(epsilon) {}
+
+GatedMlp::GatedMlp(const WeightView& weights, int64_t width, int64_t hidden, ops::Activation activation, bool bias)
+    : gate_(weights / "gate_proj", width, hidden, bias),
+      up_(weights / "up_proj", width, hidden, bias),
+      down_(weights / "down_proj", hidden, width, bias),
+      activation_(activation) {}
+
+at::Tensor GatedMlp::operator()(const at::Tensor& x) const { return down_(ops::gated(gate_(x), up_(x), activation_)); }
+
+QkvProjection::QkvProjection(const WeightView& weights, const Shape& shape, double deviation)
+    : query_(weights / "q_proj", shape.width, shape.heads * shape.head_dim, shape.bias, deviation),
+      key_(weights / "k_proj", shape.width, shape.kv_heads * shape.head_dim, shape.bias, deviation),
+      value_(weights / "v_proj", shape.width, shape.kv_heads * shape.head_dim, shape.bias, deviation),
+      shape_(shape) {}
+
+Qkv QkvProjection::operator()(const at::Tensor& x) const {
+  int64_t rows = x.size(0);
+  return {query_(x).view({rows, shape_.heads, shape_.head_dim}), key_(x).view({rows, shape_.kv_heads, shape_.head_dim}),
+          value_(x).view({rows, shape_.kv_heads, shape_.head_dim})};
+}
+
+}  // namespace nuri::nn

@@ -1,0 +1,82 @@
+#pragma once
+
+#include "ops/ops.h"
+#include "weights/weight_view.h"
+
+namespace nuri::nn {
+
+// y = x W^T + b; weight [out, in], bias [out].
+class Linear {
+ public:
+  Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation = 0.02);
+  at::Tensor operator()(const at::Tensor& x) const { return ops::linear(x, weight_, bias_); }
+  const at::Tensor& weight() const { return weight_; }
+
+ private:
+  at::Tensor weight_, bias_;
+};
+
+// Rows of weight [count, width] by index.
+class Embedding {
+ public:
+  Embedding(const WeightView& weights, int64_t count, int64_t width, double deviation = 0.02);
+  // ids: int64, any shape -> [..., width]
+  at::Tensor operator()(const at::Tensor& ids) const;
+  const at::Tensor& weight() const { return weight_; }
+
+ private:
+  at::Tensor weight_;
+};
+
+class LayerNorm {
+ public:
+  LayerNorm(const WeightView& weights, int64_t width, double epsilon);
+  at::Tensor operator()(const at::Tensor& x) const { return ops::layer_norm(x, weight_, bias_, epsilon_); }
+
+ private:
+  at::Tensor weight_, bias_;
+  double epsilon_;
+};
+
+class RmsNorm {
+ public:
+  RmsNorm(const WeightView& weights, int64_t width, double epsilon);
+  at::Tensor operator()(const at::Tensor& x) const { return ops::rms_norm(x, weight_, epsilon_); }
+
+ private:
+  at::Tensor weight_;
+  double epsilon_;
+};
+
+// down(act(gate(x)) * up(x)), the feed-forward of Llama and its relatives (Shazeer 2020).
+class GatedMlp {
+ public:
+  GatedMlp(const WeightView& weights, int64_t width, int64_t hidden, ops::Activation activation, bool bias);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  Linear gate_, up_, down_;
+  ops::Activation activation_;
+};
+
+struct Qkv {
+  at::Tensor query, key, value;  // [N, H, D], [N, K, D], [N, K, D]
+};
+
+// The three projections in front of attention, under their names in the checkpoint.
+class QkvProjection {
+ public:
+  struct Shape {
+    int64_t width, heads, kv_heads, head_dim;
+    bool bias;
+  };
+  QkvProjection(const WeightView& weights, const Shape& shape, double deviation = 0.02);
+  // x [N, width]
+  Qkv operator()(const at::Tensor& x) const;
+
+ private:
+  Linear query_, key_, value_;
+  Shape shape_;
+};
+
+}  // namespace nuri::nn

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace nuri::nn {
+
+// How positions become angles. Scaling stretches a model's context beyond what it was trained on.
+struct RopeShape {
+  enum class Scaling { none, linear, dynamic, llama3 } scaling = Scaling::none;
+  int64_t head_dim = 0;
+  double theta = 10000.0;
+  double factor = 1.0;
+  int64_t trained_context = 0;  // of `dynamic` and `llama3`
+  double low_frequency_factor = 1.0, high_frequency_factor = 4.0;
+};
+
+struct Angles {
+  at::Tensor cosine, sine;  // [N, head_dim / 2] float32
+};
+
+// Rotary position embedding (Su et al. 2021) with the scalings of Hugging Face's modeling_rope_utils.
+class Rope {
+ public:
+  explicit Rope(const RopeShape& shape);
+  // positions [N]; extents [N]: see AttentionContext, used by `dynamic` scaling only.
+  Angles operator()(const at::Tensor& positions, const at::Tensor& extents) const;
+
+ private:
+  at::Tensor dynamic_frequencies(const at::Tensor& extents) const;
+
+  RopeShape shape_;
+  at::Tensor frequencies_;  // [head_dim / 2]
+};
+
+}  // namespace nuri::nn

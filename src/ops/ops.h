@@ -1,0 +1,39 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string_view>
+
+// Checked operators: they know tensors and devices, and no model. Each takes the fastest path that its
+// arguments allow; where gradients are wanted, every path keeps the graph.
+namespace nuri::ops {
+
+// x [..., K] times weight [N, K] transposed, plus bias [N] -> [..., N].
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+
+// Over the last dimension; computed in float32, result in x's type. (Zhang and Sennrich 2019)
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon);
+
+// Rotates pairs (i, i + D/2) of x [N, H, D] by the angles whose cosines and sines are [N, D/2]. (Su et al. 2021, in
+// the half-split layout of the Hugging Face checkpoints.)
+at::Tensor rotate_half(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
+
+// Scaled dot-product attention of query [B, H, T, D] over key and value [B, K, S, D], H a multiple of K.
+// `mask` [B or 1, 1, T, S] is boolean, true where attention is allowed; undefined: `causal` decides.
+at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& mask,
+                     bool causal, double scale);
+
+enum class Activation { gelu, gelu_tanh, quick_gelu, relu, silu, tanh };
+// By the reference's name ("gelu_pytorch_tanh"); nothing for a name that is not known.
+std::optional<Activation> activation_from_name(std::string_view name);
+at::Tensor activate(const at::Tensor& x, Activation activation);
+
+// silu(gate) * up
+at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation);
+
+// Gives kernels libtorch's threads. Called once by whoever starts work.
+void use_torch_threads(int threads);
+
+}  // namespace nuri::ops

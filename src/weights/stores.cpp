@@ -1,0 +1,165 @@
+#include "weights/stores.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace nuri {
+namespace {
+
+std::string canonical_name(const std::string& name, const std::vector<Rename>& renames) {
+  for (const auto& rename : renames)
+    if (name.starts_with(rename.from)) return std::string(rename.to) + name.substr(rename.from.size());
+  return name;
+}
+
+bool is_ignored(const std::string& name, const std::vector<std::string_view>& ignored) {
+  for (const auto& pattern : ignored) {
+    bool suffix = pattern.starts_with('*');
+    if (suffix ? name.ends_with(pattern.substr(1)) : name == pattern) return true;
+  }
+  return false;
+}
+
+// FNV-1a, so that a name's stream is the same on every machine.
+uint64_t hash_of(std::string_view name) {
+  uint64_t hash = 0xCBF29CE484222325u;
+  for (unsigned char c : name) hash = (hash ^ c) * 0x100000001B3u;
+  return hash;
+}
+
+at::Tensor initialised(const std::string& name, at::IntArrayRef shape, const Init& init, uint64_t seed) {
+  at::Tensor tensor = at::empty(shape, at::kFloat);
+  if (init.kind == Init::Kind::constant) return tensor.fill_(init.value);
+  CounterRandom random(seed, hash_of(name));
+  float* data = tensor.data_ptr<float>();
+  for (int64_t i = 0; i < tensor.numel(); ++i) data[i] = static_cast<float>(init.value * random.normal());
+  return tensor;
+}
+
+}  // namespace
+
+at::ScalarType torch_dtype(DType dtype) {
+  switch (dtype) {
+    case DType::F64:
+      return at::kDouble;
+    case DType::F32:
+      return at::kFloat;
+    case DType::F16:
+      return at::kHalf;
+    case DType::BF16:
+      return at::kBFloat16;
+    case DType::I64:
+      return at::kLong;
+    case DType::I32:
+      return at::kInt;
+    case DType::I16:
+      return at::kShort;
+    case DType::I8:
+      return at::kChar;
+    case DType::U8:
+      return at::kByte;
+    case DType::BOOL:
+      return at::kBool;
+    default:
+      throw Error(ErrorKind::unsupported,
+                  fmt::format("found a tensor of type {}, which has no use here", name_of(dtype)));
+  }
+}
+
+DType file_dtype(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kDouble:
+      return DType::F64;
+    case at::kFloat:
+      return DType::F32;
+    case at::kHalf:
+      return DType::F16;
+    case at::kBFloat16:
+      return DType::BF16;
+    case at::kLong:
+      return DType::I64;
+    case at::kInt:
+      return DType::I32;
+    case at::kShort:
+      return DType::I16;
+    case at::kChar:
+      return DType::I8;
+    case at::kByte:
+      return DType::U8;
+    case at::kBool:
+      return DType::BOOL;
+    default:
+      throw Error(ErrorKind::internal, "a tensor of this type cannot be written");
+  }
+}
+
+CheckpointStore::CheckpointStore(const std::filesystem::path& folder, const NameRules& rules, LoadOptions options)
+    : folder_(folder), checkpoint_(std::make_shared<Checkpoint>(Checkpoint::open(folder))), options_(options) {
+  for (const auto& info : checkpoint_->tensors()) {
+    std::string name = canonical_name(info.name, rules.renames);
+    if (is_ignored(name, rules.ignored)) continue;
+    auto [previous, fresh] = tensors_.emplace(name, info);
+    if (!fresh)
+      throw Error(ErrorKind::format, fmt::format("{}: found both {} and {}, which name the same weight",
+                                                 folder_.string(), previous->second.name, info.name));
+  }
+}
+
+bool CheckpointStore::has(const std::string& name) const { return tensors_.contains(name); }
+
+at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape, const Init&) {
+  auto found = tensors_.find(name);
+  if (found == tensors_.end())
+    throw Error(ErrorKind::format, fmt::format("{}: tensor {} not found, expected shape [{}]", folder_.string(), name,
+                                               fmt::join(shape, ", ")));
+  const TensorInfo& info = found->second;
+  if (at::IntArrayRef(info.shape) != shape)
+    throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found shape [{}], expected [{}]", folder_.string(),
+                                               info.name, fmt::join(info.shape, ", "), fmt::join(shape, ", ")));
+  at::ScalarType dtype = torch_dtype(info.dtype);
+  if (!at::isFloatingType(dtype))
+    throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found type {}, expected F32, F16 or BF16",
+                                               folder_.string(), info.name, name_of(info.dtype)));
+  taken_.insert(name);
+
+  auto bytes = checkpoint_->data(info);
+  // Files with an unpadded header put tensors at odd addresses; those are copied once.
+  bool aligned = reinterpret_cast<uintptr_t>(bytes.data()) % size_of(info.dtype) == 0;
+  at::Tensor tensor;
+  if (aligned) {
+    tensor = at::from_blob(
+        bytes.data(), shape, [keep = checkpoint_](void*) {}, at::TensorOptions().dtype(dtype));
+  } else {
+    tensor = at::empty(shape, at::TensorOptions().dtype(dtype));
+    std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
+  }
+  return tensor.to(options_.device, options_.dtype.value_or(dtype));
+}
+
+void CheckpointStore::expect_all_taken() const {
+  for (const auto& [name, info] : tensors_)
+    if (!taken_.contains(name))
+      throw Error(ErrorKind::format,
+                  fmt::format("{}: found the tensor {} of shape [{}], which this model does not have", folder_.string(),
+                              info.name, fmt::join(info.shape, ", ")));
+}
+
+void TrainingStore::add(std::shared_ptr<WeightStore> store, std::string prefix) {
+  sources_.push_back({std::move(store), std::move(prefix)});
+}
+
+at::Tensor TrainingStore::take(const std::string& name, at::IntArrayRef shape, const Init& init) {
+  for (auto source = sources_.rbegin(); source != sources_.rend(); ++source) {
+    if (!name.starts_with(source->prefix)) continue;
+    std::string inner = name.substr(source->prefix.size());
+    // A copy: training writes weights in place, and the file's pages are not the place.
+    if (source->store->has(inner)) return source->store->take(inner, shape, init).to(at::kFloat).clone();
+  }
+  return initialised(name, shape, init, seed_);
+}
+
+}  // namespace nuri

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+
+#include "formats/safetensors.h"
+#include "weights/weight_view.h"
+
+namespace nuri {
+
+// One published spelling of a name: the prefix `from` becomes `to`. `from` may be empty.
+struct Rename {
+  std::string_view from;
+  std::string_view to;
+};
+
+// What a family tells of the names in its files.
+struct NameRules {
+  std::vector<Rename> renames;            // older to canonical; the first whose `from` fits is applied, once
+  std::vector<std::string_view> ignored;  // canonical names, or suffixes after a leading '*', not needed
+};
+
+struct LoadOptions {
+  std::optional<at::ScalarType> dtype;  // floating weights are converted; absent: as in the file
+  at::Device device = at::kCPU;
+};
+
+// The weights of a checkpoint, mapped: a tensor that needs no conversion is a view of the file.
+class CheckpointStore : public WeightStore {
+ public:
+  CheckpointStore(const std::filesystem::path& folder, const NameRules& rules, LoadOptions options);
+
+  bool has(const std::string& name) const override;
+  at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
+
+  // Throws Error(format) when a tensor of the file was neither taken nor ignored: a model that drops a
+  // weight silently gives wrong answers.
+  void expect_all_taken() const;
+
+ private:
+  std::filesystem::path folder_;
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  LoadOptions options_;
+  std::map<std::string, TensorInfo, std::less<>> tensors_;  // by canonical name
+  std::set<std::string> taken_;
+};
+
+// Weights for training: those of the given checkpoints where they have the name (a later store wins), the
+// rest initialised from `seed` and the name, so that the order of reading changes nothing. float32.
+class TrainingStore : public WeightStore {
+ public:
+  explicit TrainingStore(uint64_t seed) : seed_(seed) {}
+  // Names in `store` are put under `prefix` ("vision_tower." for an encoder trained alone).
+  void add(std::shared_ptr<WeightStore> store, std::string prefix);
+
+  bool has(const std::string& name) const override { return true; }
+  at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
+
+ private:
+  struct Source {
+    std::shared_ptr<WeightStore> store;
+    std::string prefix;
+  };
+  uint64_t seed_;
+  std::vector<Source> sources_;
+};
+
+at::ScalarType torch_dtype(DType dtype);
+DType file_dtype(at::ScalarType dtype);
+
+}  // namespace nuri

@@ -1,0 +1,33 @@
+#include "weights/tensor_file.h"
+
+#include <ATen/ATen.h>
+
+#include "formats/safetensors.h"
+#include "weights/stores.h"
+
+namespace nuri {
+
+std::map<std::string, at::Tensor> read_tensors(const std::filesystem::path& file) {
+  SafetensorsFile mapped(file);
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& info : mapped.tensors()) {
+    at::Tensor tensor = at::empty(info.shape, at::TensorOptions().dtype(torch_dtype(info.dtype)));
+    auto bytes = mapped.data(info);
+    if (!bytes.empty()) std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
+    tensors.emplace(info.name, tensor);
+  }
+  return tensors;
+}
+
+void write_tensors(const std::filesystem::path& file, const std::vector<NamedTensor>& tensors,
+                   const std::map<std::string, std::string>& metadata) {
+  std::vector<at::Tensor> kept;
+  std::vector<TensorData> list;
+  for (const auto& [name, tensor] : tensors) {
+    kept.push_back(tensor.detach().cpu().contiguous());
+    list.push_back({name, file_dtype(tensor.scalar_type()), tensor.sizes().vec(), kept.back().data_ptr()});
+  }
+  write_safetensors(file, list, metadata);
+}
+
+}  // namespace nuri

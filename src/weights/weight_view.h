@@ -1,0 +1,63 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nuri {
+
+// How a weight starts when it is trained from nothing.
+struct Init {
+  enum class Kind { normal, constant } kind = Kind::normal;
+  double value = 0.02;  // standard deviation, or the constant
+  static Init normal(double deviation) { return {Kind::normal, deviation}; }
+  static Init constant(double value) { return {Kind::constant, value}; }
+};
+
+struct NamedTensor {
+  std::string name;
+  at::Tensor tensor;
+};
+
+// Where weights come from: a mapped checkpoint, an initialiser. Names are canonical: those that today's
+// reference writes.
+class WeightStore {
+ public:
+  virtual ~WeightStore() = default;
+  virtual bool has(const std::string& name) const = 0;
+  // The tensor of exactly this shape. Throws Error(format) that names the file, the tensor, the shape found
+  // and `shape`.
+  virtual at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) = 0;
+};
+
+// A scoped path into a store: modules read their weights through it, and what was read is the ledger, the
+// list of the model's parameters.
+//
+//   Linear query(weights / "q_proj", hidden, heads * head_dim);
+class WeightView {
+ public:
+  explicit WeightView(std::shared_ptr<WeightStore> store);
+
+  WeightView operator/(std::string_view scope) const;
+  WeightView operator/(int64_t index) const { return *this / std::to_string(index); }
+
+  bool has(std::string_view name) const;
+  // The weight `scope.name`. Reading one name twice gives the same tensor (tied weights).
+  at::Tensor get(std::string_view name, at::IntArrayRef shape, const Init& init = {}) const;
+
+  // Every weight read so far through any view of this store, in order of first reading.
+  const std::vector<NamedTensor>& ledger() const { return *ledger_; }
+  const std::string& scope() const { return scope_; }
+
+ private:
+  std::string path(std::string_view name) const;
+
+  std::shared_ptr<WeightStore> store_;
+  std::shared_ptr<std::vector<NamedTensor>> ledger_;
+  std::string scope_;
+};
+
+}  // namespace nuri
