@@ -42,6 +42,14 @@ TEST(ConfigReader, NamesTheNearestKnownKey) {
             "r.toml: found the unknown key optimiser.learnig_rate, did you mean learning_rate?");
 }
 
+TEST(ShownText, IsOneShortLineOfWholeCharacters) {
+  EXPECT_EQ(shown_text("a\nb\x1b"), "a?b?");
+  EXPECT_EQ(shown_text("한글한글", 7), "한글...");
+  EXPECT_EQ(shown_text("한글", 6), "한글");
+  EXPECT_EQ(message_of([] { ConfigReader(parse_json(R"({"a\nb": 1})", "t"), "t").refuse_unknown_keys(); }),
+            "t: found the unknown key a?b");
+}
+
 TEST(Json, RefusesWhatIsTooDeepOrBroken) {
   EXPECT_THROW(parse_json(std::string(100000, '['), "deep"), Error);
   EXPECT_THROW(parse_json("{\"a\": }", "broken"), Error);

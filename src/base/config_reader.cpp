@@ -34,8 +34,7 @@ Json from_toml(const toml::node& node) {
 // A value as it stands in a message: short, on one line.
 std::string shown(const Json& value) {
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
+  return shown_text(text, 60);
 }
 
 // Reads `value` as T, or gives nothing when the type does not fit.
@@ -215,14 +214,28 @@ void ConfigReader::refuse_unknown_keys(const Json& node, const std::string& pref
   for (const auto& [key, value] : node.items()) {
     if (std::find(known_here.begin(), known_here.end(), key) == known_here.end()) {
       std::string nearest = nearest_word(key, known_here);
-      throw Error(ErrorKind::usage, fmt::format("{}: found the unknown key {}{}{}", shared_->file, prefix, key,
-                                                nearest.empty() ? "" : fmt::format(", did you mean {}?", nearest)));
+      throw Error(ErrorKind::usage,
+                  fmt::format("{}: found the unknown key {}{}{}", shared_->file, shown_text(prefix), shown_text(key),
+                              nearest.empty() ? "" : fmt::format(", did you mean {}?", nearest)));
     }
     std::string inner = prefix + key + ".";
     bool opened = std::any_of(shared_->known.begin(), shared_->known.end(),
                               [&](const auto& full) { return full.starts_with(inner); });
     if (value.is_object() && opened) refuse_unknown_keys(value, inner);
   }
+}
+
+std::string shown_text(std::string_view text, size_t limit) {
+  std::string line(text.substr(0, limit));
+  if (line.size() < text.size()) {
+    // Never half a UTF-8 character.
+    while (!line.empty() && (line.back() & 0xC0) == 0x80) line.pop_back();
+    if (!line.empty() && (line.back() & 0x80) != 0) line.pop_back();
+    line += "...";
+  }
+  for (char& c : line)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  return line;
 }
 
 std::string nearest_word(std::string_view word, const std::vector<std::string>& known) {

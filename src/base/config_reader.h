@@ -83,6 +83,9 @@ class ConfigReader {
   std::string prefix_;
 };
 
+// Text out of a file as it may stand in a message: on one line, at most `limit` bytes and then "...".
+std::string shown_text(std::string_view text, size_t limit = 120);
+
 // The member of `known` with the smallest edit distance to `word`; empty when none is near.
 std::string nearest_word(std::string_view word, const std::vector<std::string>& known);
 

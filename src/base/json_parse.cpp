@@ -7,6 +7,7 @@
 #include "base/config_reader.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_events.h"
 
 namespace nuri {
 namespace {
@@ -16,9 +17,9 @@ constexpr size_t kMaxDepth = 200;
 // Builds the tree in time linear in the text: nlohmann's own builder searches an ordered object for each new
 // key, which makes a vocabulary of 100,000 words take minutes. A repeated key keeps its last value, as in
 // the reference.
-class JsonBuilder : public nlohmann::json_sax<Json> {
+class JsonBuilder : public JsonEvents {
  public:
-  explicit JsonBuilder(std::string_view name) : name_(name) {}
+  using JsonEvents::JsonEvents;
 
   bool null() override { return put(nullptr); }
   bool boolean(bool value) override { return put(value); }
@@ -26,7 +27,6 @@ class JsonBuilder : public nlohmann::json_sax<Json> {
   bool number_unsigned(number_unsigned_t value) override { return put(value); }
   bool number_float(number_float_t value, const string_t&) override { return put(value); }
   bool string(string_t& value) override { return put(std::move(value)); }
-  bool binary(binary_t&) override { return false; }  // JSON text has none
   bool start_object(size_t) override { return open(); }
   bool start_array(size_t) override { return open(); }
 
@@ -55,14 +55,6 @@ class JsonBuilder : public nlohmann::json_sax<Json> {
     return put(std::move(list));
   }
 
-  bool parse_error(size_t, const std::string&, const nlohmann::json::exception& error) override {
-    std::string_view reason = error.what();
-    if (auto bracket = reason.find("] "); bracket != std::string_view::npos) reason.remove_prefix(bracket + 2);
-    std::string line(reason.substr(0, 200));
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    throw Error(ErrorKind::format, fmt::format("{}: found no valid JSON: {}", name_, line));
-  }
-
   Json take() { return std::move(root_); }
 
  private:
@@ -73,7 +65,7 @@ class JsonBuilder : public nlohmann::json_sax<Json> {
 
   bool open() {
     if (open_.size() == kMaxDepth)
-      throw Error(ErrorKind::format, fmt::format("{}: found JSON nested deeper than {} levels", name_, kMaxDepth));
+      throw Error(ErrorKind::format, fmt::format("{}: found JSON nested deeper than {} levels", name(), kMaxDepth));
     open_.emplace_back();
     return true;
   }
@@ -86,19 +78,30 @@ class JsonBuilder : public nlohmann::json_sax<Json> {
     return true;
   }
 
-  std::string_view name_;
   std::vector<Open> open_;
   Json root_;
 };
 
 }  // namespace
 
-Json parse_json(std::string_view text, std::string_view name) {
+bool JsonEvents::parse_error(size_t, const std::string&, const nlohmann::json::exception& error) {
+  std::string_view reason = error.what();
+  if (auto bracket = reason.find("] "); bracket != std::string_view::npos) reason.remove_prefix(bracket + 2);
+  std::string line(reason.substr(0, 200));
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  throw Error(ErrorKind::format, fmt::format("{}: found no valid JSON: {}", name_, line));
+}
+
+void JsonEvents::read(std::string_view text) {
   // The JSON reader would take a zero byte for the end and leave the rest unread.
   if (size_t zero = text.find('\0'); zero != std::string_view::npos)
-    throw Error(ErrorKind::format, fmt::format("{}: found a zero at byte {}, expected JSON text", name, zero));
+    throw Error(ErrorKind::format, fmt::format("{}: found a zero at byte {}, expected JSON text", name_, zero));
+  Json::sax_parse(text.begin(), text.end(), static_cast<nlohmann::json_sax<Json>*>(this));
+}
+
+Json parse_json(std::string_view text, std::string_view name) {
   JsonBuilder builder(name);
-  Json::sax_parse(text.begin(), text.end(), &builder);
+  builder.read(text);
   return builder.take();
 }
 

@@ -13,8 +13,6 @@ namespace nuri {
 namespace {
 
 namespace fs = std::filesystem;
-using safetensors::shown;
-
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 
@@ -30,7 +28,7 @@ void check_shard_name(const fs::path& index, const std::string& shard) {
   if (!plain)
     throw Error(ErrorKind::format, fmt::format("{}: weight_map: found the shard \"{}\", expected a file name without a "
                                                "folder",
-                                               index.string(), shown(shard)));
+                                               index.string(), shown_text(shard)));
 }
 
 // Tensor name to shard.
@@ -45,7 +43,7 @@ std::map<std::string, std::string, std::less<>> read_weight_map(const fs::path& 
   for (const auto& [tensor, shard] : found->items()) {
     if (!shard.is_string())
       throw Error(ErrorKind::format, fmt::format("{}: weight_map: {}: found {}, expected a file name", index.string(),
-                                                 shown(tensor), shard.type_name()));
+                                                 shown_text(tensor), shard.type_name()));
     check_shard_name(index, shard.get_ref<const std::string&>());
     shard_of.emplace(tensor, shard.get<std::string>());
   }
@@ -88,14 +86,14 @@ Checkpoint Checkpoint::open_sharded(const fs::path& path, const fs::path& index)
   for (const auto& shard : shards) {
     if (!is_there(folder / shard))
       throw Error(ErrorKind::usage, fmt::format("{}: not found, expected the shard that {} names",
-                                                (folder / shown(shard)).string(), index.filename().string()));
+                                                (folder / shown_text(shard)).string(), index.filename().string()));
     files.emplace_back(folder / shard);
     for (const auto& tensor : files.back().tensors()) {
       auto listed = shard_of.find(tensor.name);
       if (listed == shard_of.end() || listed->second != shard)
         throw Error(ErrorKind::format,
                     fmt::format("{}: found the tensor {}, expected only what {} lists for this shard",
-                                files.back().path().string(), shown(tensor.name), index.filename().string()));
+                                files.back().path().string(), shown_text(tensor.name), index.filename().string()));
     }
   }
   std::map<std::string_view, const SafetensorsFile*> opened;
@@ -105,7 +103,7 @@ Checkpoint Checkpoint::open_sharded(const fs::path& path, const fs::path& index)
       throw Error(ErrorKind::format,
                   fmt::format("{}: weight_map: found the tensor {} listed for {}, expected it in that "
                               "shard",
-                              index.string(), shown(tensor), shown(shard)));
+                              index.string(), shown_text(tensor), shown_text(shard)));
   return Checkpoint(path, std::move(files));
 }
 
@@ -131,7 +129,7 @@ const SafetensorsFile& Checkpoint::shard_of(const TensorInfo& tensor) const {
   auto it = by_name_.find(tensor.name);
   if (it == by_name_.end())
     throw Error(ErrorKind::internal,
-                fmt::format("{}: tensor {} is of another checkpoint", path_.string(), shown(tensor.name)));
+                fmt::format("{}: tensor {} is of another checkpoint", path_.string(), shown_text(tensor.name)));
   return files_[it->second.file];
 }
 

@@ -12,22 +12,7 @@
 
 namespace nuri {
 
-using safetensors::shown;
-
 std::string shape_text(std::span<const int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
-
-std::string safetensors::shown(std::string_view name) {
-  std::string text(name.substr(0, 120));
-  if (text.size() < name.size()) {
-    // Never half a UTF-8 character.
-    while (!text.empty() && (text.back() & 0xC0) == 0x80) text.pop_back();
-    if (!text.empty() && (text.back() & 0x80) != 0) text.pop_back();
-    text += "...";
-  }
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  return text;
-}
 
 std::optional<size_t> safetensors::byte_size(DType dtype, std::span<const int64_t> shape) {
   int64_t product = static_cast<int64_t>(size_of(dtype));
@@ -55,7 +40,7 @@ std::span<std::byte> SafetensorsFile::data(const TensorInfo& tensor) const {
   auto bytes = file_.bytes();
   if (tensor.offset > bytes.size() || tensor.size > bytes.size() - tensor.offset)
     throw Error(ErrorKind::internal,
-                fmt::format("{}: tensor {} is of another file", path().string(), shown(tensor.name)));
+                fmt::format("{}: tensor {} is of another file", path().string(), shown_text(tensor.name)));
   return bytes.subspan(tensor.offset, tensor.size);
 }
 
@@ -76,10 +61,10 @@ std::string header_text(std::span<const TensorData> tensors, const std::map<std:
     size_t end = 0;
     if (!size || tensor.shape.size() > safetensors::kMaxDimensions || __builtin_add_overflow(offset, *size, &end))
       throw Error(ErrorKind::internal, fmt::format("tensor {}: found the shape {}, expected one that memory can hold",
-                                                   shown(tensor.name), shape_text(tensor.shape)));
+                                                   shown_text(tensor.name), shape_text(tensor.shape)));
     if (tensor.name == safetensors::kMetadataKey || !names.insert(tensor.name).second)
-      throw Error(ErrorKind::internal,
-                  fmt::format("tensor {}: found a reserved or repeated name, expected a new one", shown(tensor.name)));
+      throw Error(ErrorKind::internal, fmt::format("tensor {}: found a reserved or repeated name, expected a new one",
+                                                   shown_text(tensor.name)));
     if (text.size() > 1) text += ',';
     text += fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", Json(tensor.name).dump(),
                         name_of(tensor.dtype), fmt::join(tensor.shape, ","), offset, end);

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "formats/dtype.h"
@@ -14,9 +13,6 @@ namespace nuri::safetensors {
 inline constexpr std::string_view kMetadataKey = "__metadata__";
 inline constexpr size_t kMaxHeaderBytes = 100'000'000;  // as the reference
 inline constexpr size_t kMaxDimensions = 64;
-
-// A name out of a file as it may stand in a message: on one line and short.
-std::string shown(std::string_view name);
 
 // Bytes of a tensor. Empty when a dimension is negative, or when the product overflows (dimensions of 0
 // apart, since strides would overflow all the same).

@@ -2,30 +2,27 @@
 
 #include <algorithm>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/json_events.h"
 #include "formats/safetensors.h"
 #include "formats/safetensors_names.h"
 
 namespace nuri {
 namespace {
 
-using safetensors::shown;
-
 // Reads the header's JSON event by event: its form is fixed, so nothing but the result is built, repeated
 // names are seen (a tree would keep the last one silently), and time is linear in the text.
 // In a tensor's info, `offset` and `size` hold data_offsets as written until place() has checked them.
-class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
+class HeaderReader : public JsonEvents {
  public:
-  explicit HeaderReader(std::string_view file) : file_(file) {}
+  using JsonEvents::JsonEvents;
 
   bool null() override { refuse("null"); }
   bool boolean(bool value) override { refuse(value ? "true" : "false"); }
   bool number_integer(number_integer_t value) override { refuse(std::to_string(value)); }
-  bool number_float(number_float_t, const string_t& text) override { refuse(shown(text)); }
-  bool binary(binary_t&) override { refuse("binary data"); }
+  bool number_float(number_float_t, const string_t& text) override { refuse(shown_text(text)); }
 
   bool number_unsigned(number_unsigned_t value) override {
     if (where_ == Where::shape) {
@@ -51,11 +48,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
             ErrorKind::unsupported,
             fmt::format("{}: tensor {}: found the dtype {}, expected one of F64, F32, F16, BF16, I64, I32, I16, "
                         "I8, U8, BOOL, U16, U32, U64, F8_E4M3, F8_E5M2",
-                        file_, shown(tensor_.name), shown(value)));
+                        name(), shown_text(tensor_.name), shown_text(value)));
       tensor_.dtype = *dtype;
       have_ |= kDtype;
     } else {
-      refuse(fmt::format("\"{}\"", shown(value)));
+      refuse(fmt::format("\"{}\"", shown_text(value)));
     }
     return true;
   }
@@ -76,9 +73,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
   bool key(string_t& value) override {
     auto& seen = where_ == Where::root ? names_ : names_in_object_;
-    if (!seen.insert(value).second) fail(fmt::format("found the name {} twice, expected it once", shown(value)));
+    if (!seen.insert(value).second) fail(fmt::format("found the name {} twice, expected it once", shown_text(value)));
     if (where_ == Where::tensor && value != "dtype" && value != "shape" && value != "data_offsets")
-      fail(fmt::format("found the key {}, expected dtype, shape and data_offsets", shown(value)));
+      fail(fmt::format("found the key {}, expected dtype, shape and data_offsets", shown_text(value)));
     key_ = std::move(value);
     return true;
   }
@@ -110,11 +107,6 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception&) override {
-    throw Error(ErrorKind::format,
-                fmt::format("{}: header: found no valid JSON at byte {}, expected a JSON object", file_, position));
-  }
-
   SafetensorsHeader take() { return std::move(header_); }
 
  private:
@@ -125,11 +117,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     switch (where_) {
       case Where::outside:
       case Where::root:
-        throw Error(ErrorKind::format, fmt::format("{}: header: {}", file_, what));
+        throw Error(ErrorKind::format, fmt::format("{}: header: {}", name(), what));
       case Where::metadata:
-        throw Error(ErrorKind::format, fmt::format("{}: __metadata__: {}", file_, what));
+        throw Error(ErrorKind::format, fmt::format("{}: __metadata__: {}", name(), what));
       default:
-        throw Error(ErrorKind::format, fmt::format("{}: tensor {}: {}", file_, shown(tensor_.name), what));
+        throw Error(ErrorKind::format, fmt::format("{}: tensor {}: {}", name(), shown_text(tensor_.name), what));
     }
   }
   [[noreturn]] void refuse(const std::string& found) const {
@@ -137,9 +129,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       case Where::outside:
         fail(fmt::format("found {}, expected an object", found));
       case Where::root:
-        fail(fmt::format("{}: found {}, expected an object", shown(key_), found));
+        fail(fmt::format("{}: found {}, expected an object", shown_text(key_), found));
       case Where::metadata:
-        fail(fmt::format("{}: found {}, expected a string", shown(key_), found));
+        fail(fmt::format("{}: found {}, expected a string", shown_text(key_), found));
       case Where::shape:
         fail(fmt::format("shape: found {}, expected integers from 0 to 2^63 - 1", found));
       case Where::offsets:
@@ -147,10 +139,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       case Where::tensor:
         break;
     }
-    fail(fmt::format("{}: found {}, expected {}", shown(key_), found, key_ == "dtype" ? "a string" : "a list"));
+    fail(fmt::format("{}: found {}, expected {}", shown_text(key_), found, key_ == "dtype" ? "a string" : "a list"));
   }
 
-  std::string_view file_;
   SafetensorsHeader header_;
   Where where_ = Where::outside;
   std::string key_;
@@ -173,7 +164,7 @@ void place(SafetensorsHeader& header, size_t data_begin, size_t data_size, std::
     size_t begin = tensor.offset, end = tensor.size;
     auto refuse = [&](const std::string& expected) {
       throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found the data_offsets [{}, {}], expected {}", file,
-                                                 shown(tensor.name), begin, end, expected));
+                                                 shown_text(tensor.name), begin, end, expected));
     };
     if (begin > end) refuse("a beginning before the end");
     if (end > data_size) refuse(fmt::format("an end within the {} bytes of data that the file holds", data_size));
@@ -183,7 +174,7 @@ void place(SafetensorsHeader& header, size_t data_begin, size_t data_size, std::
     auto size = safetensors::byte_size(tensor.dtype, tensor.shape);
     if (!size)
       throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found the shape {}, expected one that memory can hold",
-                                                 file, shown(tensor.name), shape_text(tensor.shape)));
+                                                 file, shown_text(tensor.name), shape_text(tensor.shape)));
     if (end - begin != *size)
       refuse(fmt::format("{} bytes for the shape {} of {}", *size, shape_text(tensor.shape), name_of(tensor.dtype)));
     tensor.offset = data_begin + begin;
@@ -216,14 +207,8 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, std::string
   if (!text.starts_with('{'))
     throw Error(ErrorKind::format,
                 fmt::format("{}: header: found no '{{' at its beginning, expected a JSON object", name));
-  // The JSON reader would take this for the end and leave the rest unread.
-  if (size_t zero = text.find('\0'); zero != std::string_view::npos)
-    throw Error(ErrorKind::format,
-                fmt::format("{}: header: found a zero at byte {}, expected a JSON object padded with "
-                            "spaces",
-                            name, zero));
   HeaderReader reader(name);
-  nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
+  reader.read(text);
   SafetensorsHeader header = reader.take();
   place(header, kPrefix + length, available - length, name);
   return header;
