@@ -1,0 +1,33 @@
+#include "base/config_reader.h"
+#include "fuzz.h"
+
+namespace nuri {
+namespace {
+
+// Reads what a family's configuration reads, in each of the types.
+void read_all(const ConfigReader& config) {
+  for (const char* key : {"model_type", "hidden_size", "rope_theta", "tie_word_embeddings", "architectures"}) {
+    config.has(key);
+    fuzz::parse_or_error([&] { config.optional<int64_t>(key, 1); });
+    fuzz::parse_or_error([&] { config.optional<double>(key, 1.0); });
+    fuzz::parse_or_error([&] { config.optional<bool>(key, false); });
+    fuzz::parse_or_error([&] { config.required<std::string>(key); });
+    fuzz::parse_or_error([&] { config.maybe<std::vector<int64_t>>(key); });
+    fuzz::parse_or_error([&] { config.maybe<std::vector<std::string>>(key); });
+    fuzz::parse_or_error([&] { config.reject(key, "another value"); });
+  }
+}
+
+}  // namespace
+}  // namespace nuri
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace nuri;
+  return fuzz::parse_or_error([&] {
+    ConfigReader config(parse_json({reinterpret_cast<const char*>(data), size}, "config.json"), "config.json");
+    read_all(config);
+    read_all(config.child_or_empty("text_config"));
+    fuzz::parse_or_error([&] { read_all(config.child("rope_scaling")); });
+    config.refuse_unknown_keys();
+  });
+}
