@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/element.h"
+
+namespace nuri::kernels {
+
+// Rows in memory: row i begins `stride` elements after row i - 1. Any alignment.
+struct ConstRows {
+  const void* data;
+  Element type;
+  int64_t stride;
+};
+struct Rows {
+  void* data;
+  Element type;
+  int64_t stride;
+};
+struct ConstVector {
+  const void* data = nullptr;
+  Element type = Element::float32;
+};
+
+// y[m, n] = sum_k x[m, k] w[n, k] (+ bias[n]), with w as it lies in a checkpoint. Products and sums are float32
+// whatever the types; y is rounded once. Each weight is read from memory once, for up to 8 rows of x from registers,
+// for more from the cache: the product for decoding, where m is 1 to 16. It stays right for any m, but a packed
+// product overtakes it from about 16 rows on. Parallel over the rows of w; the result does not depend on the number
+// of threads. Throws Error(internal) for negative sizes or strides shorter than a row.
+void few_rows_product(int64_t m, int64_t n, int64_t k, ConstRows x, ConstRows w, Rows y, ConstVector bias = {});
+
+}  // namespace nuri::kernels

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/element.h"
+
+// What the kernels of one set take: the public functions check the arguments, convert the small operands to float32
+// and hand over a job. Every set defines the same functions in its own namespace.
+
+namespace nuri::kernels {
+
+constexpr int64_t kBlockPositions = 16;  // positions of one block of the KV cache
+
+// y[m, n] = sum_k x[m, k] w[n, k] + bias[n]. Strides in elements; w, bias and y at any alignment.
+struct FewRows {
+  int64_t m, k;
+  const float* x;
+  int64_t x_stride;
+  const void* w;
+  int64_t w_stride;
+  void* y;
+  int64_t y_stride;
+  const void* bias;  // may be null
+  Element w_type, y_type, bias_type;
+};
+
+// The queries of one sequence that share a key-value head, over positions [begin, end) with begin < end.
+struct PagedHead {
+  const float* q;  // [queries, head_dim], already scaled
+  float* sums;     // [queries, head_dim], the result
+  int64_t queries, head_dim;
+  const void* keys;    // this head's part of block 0: [16, head_dim]
+  const void* values;  // likewise
+  Element cache_type;
+  int64_t block_stride;  // elements between one block and the next
+  const int32_t* table;
+  int64_t begin, end;
+};
+
+#define NURI_DECLARE_KERNELS(set)                                                              \
+  namespace set {                                                                              \
+  void convert(const void* from, Element from_type, void* to, Element to_type, int64_t count); \
+  /* columns [begin, end) of y */                                                              \
+  void few_rows(const FewRows& job, int64_t begin, int64_t end);                               \
+  void paged_head(const PagedHead& job);                                                       \
+  }
+NURI_DECLARE_KERNELS(scalar)
+NURI_DECLARE_KERNELS(avx2)
+NURI_DECLARE_KERNELS(avx512)
+#undef NURI_DECLARE_KERNELS
+
+}  // namespace nuri::kernels
