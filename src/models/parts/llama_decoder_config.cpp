@@ -8,10 +8,11 @@ namespace nuri {
 namespace {
 
 constexpr int64_t kLargest = int64_t{1} << 31;
+constexpr int64_t kMostLayers = 10000;
 
-int64_t size(const ConfigReader& config, std::string_view key, int64_t fallback) {
+int64_t size(const ConfigReader& config, std::string_view key, int64_t fallback, int64_t largest = kLargest) {
   int64_t value = config.optional(key, fallback);
-  if (value <= 0 || value > kLargest) config.reject(key, "a size of at least 1");
+  if (value <= 0 || value > largest) config.reject(key, fmt::format("a size from 1 to {}", largest));
   return value;
 }
 
@@ -57,7 +58,7 @@ LlamaDecoderConfig read_shared(const ConfigReader& config, const LlamaDecoderCon
   c.vocabulary = size(config, "vocab_size", defaults.vocabulary);
   c.width = size(config, "hidden_size", defaults.width);
   c.hidden = size(config, "intermediate_size", defaults.hidden);
-  c.layers = size(config, "num_hidden_layers", defaults.layers);
+  c.layers = size(config, "num_hidden_layers", defaults.layers, kMostLayers);
   c.heads = size(config, "num_attention_heads", defaults.heads);
   c.kv_heads = size(config, "num_key_value_heads", defaults.kv_heads > 0 ? defaults.kv_heads : c.heads);
   if (c.heads % c.kv_heads != 0) config.reject("num_key_value_heads", fmt::format("a divisor of {}", c.heads));

@@ -7,9 +7,12 @@
 namespace nuri {
 namespace {
 
-int64_t size(const ConfigReader& config, std::string_view key, int64_t fallback) {
+constexpr int64_t kLargest = int64_t{1} << 31;
+constexpr int64_t kMostLayers = 10000;
+
+int64_t size(const ConfigReader& config, std::string_view key, int64_t fallback, int64_t largest = kLargest) {
   int64_t value = config.optional(key, fallback);
-  if (value <= 0 || value > (int64_t{1} << 31)) config.reject(key, "a size of at least 1");
+  if (value <= 0 || value > largest) config.reject(key, fmt::format("a size from 1 to {}", largest));
   return value;
 }
 
@@ -23,7 +26,7 @@ EncoderConfig read_encoder(const ConfigReader& config, const Defaults& d) {
   EncoderConfig c;
   c.width = size(config, "hidden_size", d.width);
   c.hidden = size(config, "intermediate_size", d.hidden);
-  c.layers = size(config, "num_hidden_layers", d.layers);
+  c.layers = size(config, "num_hidden_layers", d.layers, kMostLayers);
   c.heads = size(config, "num_attention_heads", d.heads);
   if (c.width % c.heads != 0) config.reject("num_attention_heads", fmt::format("a divisor of hidden_size {}", c.width));
   c.epsilon = config.optional("layer_norm_eps", d.epsilon);
