@@ -1,5 +1,6 @@
 #include "base/config_reader.h"
 #include "fuzz.h"
+#include "models/llava/config.h"
 
 namespace nuri {
 namespace {
@@ -18,6 +19,16 @@ void read_all(const ConfigReader& config) {
   }
 }
 
+// Every family's configuration; what one refuses, another may accept.
+void read_families(const ConfigReader& config) {
+  fuzz::parse_or_error([&] { parse_llama_config(config); });
+  fuzz::parse_or_error([&] { parse_qwen2_config(config); });
+  fuzz::parse_or_error([&] { parse_clip_text_config(config); });
+  fuzz::parse_or_error([&] { parse_siglip_text_config(config); });
+  fuzz::parse_or_error([&] { parse_vision_config(config, "clip_vision_model"); });
+  fuzz::parse_or_error([&] { parse_llava_config(config); });
+}
+
 }  // namespace
 }  // namespace nuri
 
@@ -28,6 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     read_all(config);
     read_all(config.child_or_empty("text_config"));
     fuzz::parse_or_error([&] { read_all(config.child("rope_scaling")); });
+    read_families(config);
     config.refuse_unknown_keys();
   });
 }

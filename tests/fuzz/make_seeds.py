@@ -70,6 +70,29 @@ def config():
     yield "valid", json.dumps(llava).encode()
     yield "valid_indented", json.dumps(llava, indent=1).encode()
     yield "valid_nothing", b"{}"
+    llama3 = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 8,
+              "num_key_value_heads": 2, "head_dim": 16, "rope_scaling": {
+                  "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                  "original_max_position_embeddings": 8192}, "tie_word_embeddings": True}
+    yield "llama3", json.dumps(llama3).encode()
+    yield "llama_linear", json.dumps({**llama3, "rope_scaling": {"type": "linear", "factor": 2}}).encode()
+    yield "llama_newer", json.dumps({**llama3, "rope_scaling": None, "rope_parameters": {
+        "rope_type": "dynamic", "rope_theta": 5e5, "factor": 2.0, "partial_rotary_factor": 1.0}}).encode()
+    yield "qwen2", json.dumps({"model_type": "qwen2", "hidden_size": 64, "num_attention_heads": 4,
+                               "num_key_value_heads": 4, "num_hidden_layers": 2, "use_sliding_window": True,
+                               "sliding_window": 16, "max_window_layers": 1,
+                               "layer_types": ["full_attention", "sliding_attention"]}).encode()
+    yield "siglip", json.dumps({"model_type": "siglip_vision_model", "hidden_size": 32, "num_attention_heads": 2,
+                                "image_size": 64, "patch_size": 16, "vision_use_head": False}).encode()
+    yield "llava_layers", json.dumps({"vision_config": {"model_type": "siglip_vision_model"},
+                                      "text_config": {"model_type": "qwen2"}, "vision_feature_layer": [-2, 3, 0],
+                                      "vision_feature_select_strategy": "full", "image_token_id": 5}).encode()
+    yield "most_layers", b'{"num_hidden_layers": 2147483648}'
+    yield "most_everything", json.dumps({key: 2**31 for key in (
+        "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size",
+        "max_position_embeddings", "image_size", "patch_size", "num_channels")}).encode()
+    yield "zero_heads", b'{"num_attention_heads": 0, "patch_size": 0, "head_dim": -2}'
+    yield "layer_beyond", b'{"vision_feature_layer": [-9223372036854775808, 9223372036854775807]}'
     yield "no_object", b"[1, 2]"
     yield "empty_file", b""
     yield "spaces", b" \n\t"
