@@ -1,11 +1,13 @@
 """Writes the seeds of tests/fuzz/corpus/: valid files and hostile ones, a few KB a parser.
 
-Run from the project's root: python tests/fuzz/make_seeds.py [parser ...]. Files named found_* in the corpora
+Run from the project's root: python tests/fuzz/make_seeds.py [parser ...] (pictures need Pillow). Files named found_* in the corpora
 came from the fuzzers and are not written here.
 """
+import io
 import json
 import struct
 import sys
+import zlib
 from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -120,8 +122,123 @@ def config():
     yield "long_key", b'{"' + b"hidden_siz" * 300 + b'": 1}'
 
 
+def saved(picture, kind, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_file(width, height, depth, colour, rows, *chunks, interlace=0):
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace))
+    return (b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + png_chunk(b"IDAT", zlib.compress(rows))
+            + png_chunk(b"IEND", b""))
+
+
+def exif_of(orientation):
+    return b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation, 0, 0, 0]) + bytes(4)
+
+
+def image():
+    from PIL import Image
+    rgb = Image.frombytes("RGB", (9, 7), bytes((i * 37 + i // 11) % 256 for i in range(9 * 7 * 3)))
+    rgba = Image.merge("RGBA", (*rgb.split(), rgb.convert("L")))
+    grey, palette = rgb.convert("L"), rgb.quantize(5)
+
+    yield "jpeg", saved(rgb, "JPEG", quality=50)
+    yield "jpeg_444", saved(rgb, "JPEG", quality=20, subsampling=0)
+    yield "jpeg_grey", saved(grey, "JPEG", quality=30)
+    yield "jpeg_progressive", saved(rgb, "JPEG", quality=30, progressive=True)
+    yield "jpeg_cmyk", saved(rgb.convert("CMYK"), "JPEG", quality=30)
+    yield "jpeg_restart", saved(rgb.resize((33, 17)), "JPEG", quality=10, restart_marker_blocks=1)
+    for turn in (3, 6, 200):
+        yield f"jpeg_exif_{turn}", saved(rgb, "JPEG", quality=10, exif=exif_of(turn))
+    yield "jpeg_exif_truncated", saved(rgb, "JPEG", quality=10, exif=exif_of(6)[:20])
+    yield "jpeg_exif_offset", saved(rgb, "JPEG", quality=10, exif=b"Exif\0\0MM\0*\xff\xff\xff\xf0" + bytes(8))
+    yield "jpeg_exif_count", saved(rgb, "JPEG", quality=10, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12\0\x03")
+    plain = saved(rgb, "JPEG", quality=10)
+    start = plain.index(b"\xff\xc0") + 5
+    yield "jpeg_huge", plain[:start] + b"\xff\xff\xff\xff" + plain[start + 4:]
+    yield "jpeg_no_size", plain[:start] + bytes(4) + plain[start + 4:]
+    yield "jpeg_truncated", plain[:-40]
+    yield "jpeg_no_end", plain[:-2]
+    yield "jpeg_start_only", b"\xff\xd8\xff"
+    progressive = saved(rgb, "JPEG", quality=10, progressive=True)
+    scan = progressive[progressive.rindex(b"\xff\xda"):-2]
+    yield "jpeg_many_scans", progressive[:-2] + scan * 40 + b"\xff\xd9"
+
+    yield "png", saved(rgb, "PNG")
+    yield "png_alpha", saved(rgba, "PNG")
+    yield "png_grey_alpha", saved(rgba.convert("LA"), "PNG")
+    yield "png_palette_alpha", saved(palette, "PNG", transparency=bytes([0, 128, 255]))
+    yield "png_one_bit", saved(grey.convert("1"), "PNG")
+    yield "png_exif", saved(rgb, "PNG", exif=exif_of(6)[6:])
+    for depth, colour, bits in ((16, 0, 16), (16, 2, 48), (16, 6, 64), (2, 0, 2), (4, 3, 4)):
+        rows = b"".join(b"\0" + bytes(range((5 * bits + 7) // 8)) for _ in range(3))
+        yield f"png_{colour}_{depth}", png_file(5, 3, depth, colour, rows, png_chunk(b"PLTE", bytes(range(48))))
+    yield "png_interlaced", png_file(4, 4, 8, 0, bytes(40), interlace=1)
+    yield "png_huge", png_file(2**31 - 1, 2**31 - 1, 16, 6, bytes(64))
+    yield "png_bomb", png_file(1000, 1000, 8, 0, bytes(1001 * 1000))
+    yield "png_too_few_rows", png_file(900, 900, 8, 2, bytes(100))
+    yield "png_no_palette", png_file(5, 3, 8, 3, bytes(18))
+    yield "png_index_beyond", png_file(5, 3, 8, 3, b"\0\xff\xfe\1\2\3" * 3, png_chunk(b"PLTE", bytes(6)))
+    yield "png_bad_filter", png_file(5, 3, 8, 0, b"\x09\1\2\3\4\5" * 3)
+    yield "png_bad_depth", png_file(5, 3, 3, 0, bytes(18))
+    text = zlib.compress(bytes(200_000))
+    yield "png_text_bomb", png_file(5, 3, 8, 0, bytes(18), png_chunk(b"zTXt", b"k\0\0" + text))
+    yield "png_profile_bomb", png_file(5, 3, 8, 0, bytes(18), png_chunk(b"iCCP", b"k\0\0" + text))
+    yield "png_truncated", saved(rgb, "PNG")[:-30]
+    yield "png_bad_crc", saved(rgb, "PNG").replace(b"IDAT", b"IDAT\1", 1)
+    yield "png_signature_only", b"\x89PNG\r\n\x1a\n"
+
+    yield "webp", saved(rgb, "WEBP", quality=20)
+    yield "webp_lossless", saved(rgb, "WEBP", lossless=True)
+    yield "webp_alpha", saved(rgba, "WEBP", quality=20)
+    yield "webp_exif", saved(rgb, "WEBP", quality=20, exif=exif_of(6)[6:])
+    yield "webp_xmp", saved(rgb, "WEBP", quality=20, xmp=b'<x tiff:Orientation="6"/>')
+    yield "webp_animated", saved(rgb, "WEBP", save_all=True, append_images=[rgb.rotate(180)], quality=10)
+    yield "webp_truncated", saved(rgb, "WEBP", quality=20)[:-20]
+    extended = saved(rgb, "WEBP", quality=20, exif=exif_of(3)[6:])
+    canvas = extended.index(b"VP8X") + 12
+    yield "webp_huge_canvas", extended[:canvas] + b"\xff" * 6 + extended[canvas + 6:]
+    lossless = saved(rgb, "WEBP", lossless=True)
+    bits = lossless.index(b"VP8L") + 9
+    yield "webp_huge_lossless", lossless[:bits] + b"\xff\xff\xff\x0f" + lossless[bits + 4:]
+    yield "webp_riff_only", b"RIFF\xff\xff\xff\xffWEBP"
+    yield "gif", saved(palette, "GIF")
+    yield "empty_file", b""
+    yield "text", b"no picture\n"
+
+
+def box_notation():
+    box = '{"bbox_2d": [1, 2, 30, 40], "label": "cat"}'
+    yield "one", box.encode()
+    yield "list", f"[{box}, {box}]".encode()
+    yield "fence", f"Here:\n```json\n[\n  {box}\n]\n```\nDone.".encode()
+    yield "korean", '{"label": "고양이 \\ud83d\\udc31", "bbox_2d": [0.5, 1e2, 3.25, 1e3]}'.encode()
+    yield "label_with_braces", '{"bbox_2d":[1,2,3,4],"label":"a}{\\"]"}'.encode()
+    yield "no_label", b'{"bbox_2d":[1,2,3,4]}'
+    yield "nested", f'{{"objects": [{box}]}}'.encode()
+    yield "reversed", b'{"bbox_2d":[3,4,1,2],"label":"x"}'
+    yield "three_numbers", b'{"bbox_2d":[1,2,3],"label":"x"}'
+    yield "strings", b'{"bbox_2d":["1","2","3","4"],"label":"x"}'
+    yield "huge_numbers", b'{"bbox_2d":[-1e308,1e400,99999999999999999999,1],"label":"x"}'
+    yield "label_no_string", b'{"bbox_2d":[1,2,3,4],"label":{"a":[]}}'
+    yield "cut", b'{"bbox_2d":[1,2,3,4],"label":"c'
+    yield "open_braces", b"{" * 3000
+    yield "open_strings", b'{"' * 3000
+    yield "open_entries", b'{"bbox_2d":[' * 500
+    yield "deep", b'{"bbox_2d":' + b"[" * 2000 + b"]" * 2000 + b"}"
+    yield "bad_utf8", b'{"bbox_2d":[1,2,3,4],"label":"\xff\xc3"}'
+    yield "zero_byte", b'{"bbox_2d":[1,2,3,4]\0,"label":"x"}'
+    yield "empty_file", b""
+
+
 def main():
-    makers = {maker.__name__: maker for maker in (safetensors, config)}
+    makers = {maker.__name__: maker for maker in (safetensors, config, image, box_notation)}
     for parser in sys.argv[1:] or makers:
         folder = CORPUS / parser
         folder.mkdir(parents=True, exist_ok=True)
