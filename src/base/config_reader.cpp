@@ -242,6 +242,8 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
   std::string best;
   size_t best_distance = std::max<size_t>(2, word.size() / 2) + 1;
   for (const auto& candidate : known) {
+    size_t gap = std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size());
+    if (gap >= best_distance) continue;  // the distance is at least that
     size_t distance = edit_distance(word, candidate);
     if (distance < best_distance) best_distance = distance, best = candidate;
   }
