@@ -221,7 +221,9 @@ def reference_rgb(path):
     image = upright(path)
     if image.mode == "I;16":  # Pillow clips to 255 here; like its 16 bit colours, the high byte is meant
         return Image.fromarray((np.array(image) >> 8).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
+    rgb = image.convert("RGB")
+    rgb.info.pop("transparency", None)  # a transparent colour outlives the conversion, unlike alpha and palettes
+    return rgb
 
 
 def has_alpha(image):
