@@ -54,6 +54,11 @@ class JpegReader {
     return attempt([&] { jpeg_read_scanlines(&info_, &row, 1); });
   }
 
+  // Reads on to the end marker: without one, something is missing.
+  bool finish() {
+    return attempt([&] { jpeg_finish_decompress(&info_); });
+  }
+
   const jpeg_decompress_struct& info() const { return info_; }
 
   bool out_of_memory() const { return errors_.msg_code == JERR_OUT_OF_MEMORY; }
@@ -94,9 +99,7 @@ class JpegReader {
     switch (info->err->msg_code) {
       case JWRN_JPEG_EOF:
         self(info).end_seen_ = true;
-        // A single scan may still be complete (only the end marker is missing); of several, some are lost.
-        if (info->is_decompressor && jpeg_has_multiple_scans(reinterpret_cast<j_decompress_ptr>(info))) on_error(info);
-        return;
+        on_error(info);
       case JWRN_HIT_MARKER:
       case JWRN_HUFF_BAD_CODE:
       case JWRN_ARITH_BAD_CODE:
@@ -166,6 +169,7 @@ DecodedImage decode_jpeg(Bytes bytes, const std::string& name, const ImageLimits
     check(reader.read_row(four ? cmyk.data() : image.row(y)));
     if (four) cmyk_to_rgb(cmyk.data(), image.row(y), image.width);
   }
+  check(reader.finish());
   return decoded;
 }
 

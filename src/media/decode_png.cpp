@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kSignatureSize = 8;
 constexpr size_t kMaxMetadata = size_t{1} << 20;  // decompressed; real orientation data are far smaller
+constexpr int kMaxTexts = 4;                      // of those that may hold an orientation
 
 // ---- metadata: our own walk over the chunks, for they may stand behind the picture
 
@@ -44,9 +45,9 @@ std::string_view take_string(std::string_view& text) {
   return taken;
 }
 
-// A tEXt, zTXt or iTXt chunk (PNG specification, 11.3.3) as keyword and value; `take_string` leaves the value.
-std::optional<std::string> text_value(std::string_view type, std::string_view chunk, std::string_view keyword) {
-  if (take_string(chunk) != keyword) return {};
+// The value of a tEXt, zTXt or iTXt chunk (PNG specification, 11.3.3).
+std::optional<std::string> text_value(std::string_view type, std::string_view chunk) {
+  take_string(chunk);  // keyword
   if (type == "tEXt") return std::string(chunk);
   if (type == "zTXt") {
     if (chunk.empty() || chunk[0] != 0) return {};
@@ -79,6 +80,7 @@ std::string unhex_raw_profile(std::string_view text) {
 
 int png_orientation(Bytes file) {
   std::string exif, raw_profile, xmp;
+  int texts = 0;
   std::string_view rest = as_text(file).substr(kSignatureSize);
   while (rest.size() >= 12) {
     size_t length = big_endian_32(rest);
@@ -88,9 +90,12 @@ int png_orientation(Bytes file) {
     if (type == "IEND") break;
     if (type == "eXIf" && length <= kMaxMetadata) exif = chunk;
     if (type != "tEXt" && type != "zTXt" && type != "iTXt") continue;
-    if (auto profile = text_value(type, chunk, "Raw profile type exif"); profile && profile->size() > 3)
-      raw_profile = unhex_raw_profile(*profile);
-    if (auto value = text_value(type, chunk, "XML:com.adobe.xmp")) xmp = *std::move(value);
+    bool profile = chunk.starts_with(std::string_view("Raw profile type exif\0", 22));
+    bool packet = chunk.starts_with(std::string_view("XML:com.adobe.xmp\0", 18));
+    if ((!profile && !packet) || ++texts > kMaxTexts) continue;
+    auto value = text_value(type, chunk);
+    if (value && profile) raw_profile = unhex_raw_profile(*value);
+    if (value && packet) xmp = *std::move(value);
   }
   const std::string& chosen = exif.empty() ? raw_profile : exif;
   return read_orientation(std::as_bytes(std::span(chosen)), std::as_bytes(std::span(xmp)));
@@ -135,10 +140,7 @@ class PngReader {
   bool start(bool keep_alpha) {
     return attempt([&] {
       int type = png_get_color_type(png_, info_);
-      if (type == PNG_COLOR_TYPE_PALETTE) {
-        complete_palette();
-        png_set_palette_to_rgb(png_);
-      }
+      if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png_);
       if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(png_);
       if (keep_alpha && png_get_valid(png_, info_, PNG_INFO_tRNS) != 0) png_set_tRNS_to_alpha(png_);
       png_set_strip_16(png_);
@@ -171,19 +173,6 @@ class PngReader {
     if (setjmp(escape_) != 0) return false;
     body();
     return true;
-  }
-
-  // An index beyond a short palette shows the grey of its number, as in Pillow.
-  void complete_palette() {
-    png_colorp palette = nullptr;
-    int count = 0;
-    if (png_get_PLTE(png_, info_, &palette, &count) == 0) return;
-    png_color whole[256];
-    for (int i = 0; i < 256; ++i) {
-      auto grey = static_cast<png_byte>(i);
-      whole[i] = i < count ? palette[i] : png_color{grey, grey, grey};
-    }
-    png_set_PLTE(png_, info_, whole, 1 << png_get_bit_depth(png_, info_));
   }
 
   [[noreturn]] static void on_error(png_structp png, png_const_charp message) {

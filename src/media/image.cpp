@@ -57,10 +57,13 @@ constexpr Signature kSignatures[] = {
     {"version https://git-lfs"sv, 0, "a Git LFS pointer", false},
 };
 
+// No control characters and no byte that UTF-8 never has.
 bool is_text(std::string_view head) {
-  for (char c : head)
-    if (static_cast<uint8_t>(c) < 0x20 && c != '\n' && c != '\r' && c != '\t' && c != '\f') return false;
-  return true;
+  return std::none_of(head.begin(), head.end(), [](char c) {
+    auto byte = static_cast<uint8_t>(c);
+    bool space = c == '\n' || c == '\r' || c == '\t' || c == '\f';
+    return (byte < 0x20 && !space) || byte == 0xC0 || byte == 0xC1 || byte >= 0xF5;
+  });
 }
 
 Found identify(std::string_view bytes) {

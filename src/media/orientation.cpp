@@ -7,7 +7,7 @@ namespace nuri {
 namespace {
 
 constexpr uint16_t kOrientationTag = 0x0112;
-constexpr uint16_t kShort = 3, kLong = 4, kSignedShort = 8, kSignedLong = 9;
+constexpr uint16_t kShort = 3, kLong = 4, kSignedByte = 6, kSignedShort = 8, kSignedLong = 9;
 
 // Bounds-checked reading of a TIFF structure in either byte order.
 class TiffReader {
@@ -33,7 +33,10 @@ class TiffReader {
 std::optional<uint64_t> first_value(const TiffReader& tiff, uint64_t entry) {
   auto type = tiff.read(entry + 2, 2), count = tiff.read(entry + 4, 4);
   if (!type || !count || *count == 0) return {};
-  int size = *type == kShort || *type == kSignedShort ? 2 : *type == kLong || *type == kSignedLong ? 4 : 0;
+  int size = *type == kSignedByte                       ? 1
+             : *type == kShort || *type == kSignedShort ? 2
+             : *type == kLong || *type == kSignedLong   ? 4
+                                                        : 0;
   if (size == 0) return {};
   if (*count * size <= 4) return tiff.read(entry + 8, size);
   auto offset = tiff.read(entry + 8, 4);

@@ -145,6 +145,8 @@ def png_files(rng, size):
             transparent = right and depth < 16 and rng.random() < 0.5
             name = f"{names[color_type]}{depth}{'_adam7' if interlaced else ''}{'_trns' if transparent else ''}.png"
             yield name, png_of(rng, *size(), depth, color_type, interlaced, transparent)
+    short_palette = [(b"PLTE", bytes(rng.randrange(256) for _ in range(30)))]
+    yield "palette_short.png", write_png(scene(rng, *size(), 1) >> 8, 8, 3, rng, False, short_palette)
     turn = lambda: rng.randint(2, 8)
     plain = lambda **chunks: png_of(rng, *size(), 8, 2, False, False, **chunks)
     yield "exif.png", plain(extra_before=[(b"eXIf", exif_bytes(turn()))])
