@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
-#include "kernels/convert.h"
 #include "kernels/dispatch.h"
 
 namespace nuri::kernels {
@@ -36,8 +35,6 @@ void few_rows_product(int64_t m, int64_t n, int64_t k, ConstRows x, ConstRows w,
   FewRows job{};
   job.m = m;
   job.k = k;
-  job.x = static_cast<const float*>(x.data);
-  job.x_stride = x.stride;
   job.w = w.data;
   job.w_stride = w.stride;
   job.y = y.data;
@@ -47,16 +44,10 @@ void few_rows_product(int64_t m, int64_t n, int64_t k, ConstRows x, ConstRows w,
   job.y_type = y.type;
   job.bias_type = bias.type;
 
-  static thread_local std::vector<float> widened;
-  if (x.type != Element::float32 || reinterpret_cast<uintptr_t>(x.data) % alignof(float) != 0) {
-    widened.resize(static_cast<std::size_t>(m * k));
-    for (int64_t i = 0; i < m; ++i) {
-      convert(static_cast<const std::byte*>(x.data) + i * x.stride * element_bytes(x.type), x.type,
-              widened.data() + i * k, Element::float32, k);
-    }
-    job.x = widened.data();
-    job.x_stride = k;
-  }
+  static thread_local std::vector<float> packed;
+  packed.resize(static_cast<std::size_t>(m * packed_length(k)));
+  NURI_KERNEL(pack_few_rows)(x.data, x.type, x.stride, m, k, packed.data());
+  job.x = packed.data();
 
   // The instruction set is chosen here, so that a thread cannot fail at it. Pieces are whole groups of rows.
   constexpr int64_t kGroup = 8, kLeastWork = 1 << 16;

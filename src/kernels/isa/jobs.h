@@ -11,11 +11,13 @@ namespace nuri::kernels {
 
 constexpr int64_t kBlockPositions = 16;  // positions of one block of the KV cache
 
+// Floats that a packed row of k takes, whatever the set's vector.
+static constexpr int64_t packed_length(int64_t k) { return (k + 15) / 16 * 16; }
+
 // y[m, n] = sum_k x[m, k] w[n, k] + bias[n]. Strides in elements; w, bias and y at any alignment.
 struct FewRows {
   int64_t m, k;
-  const float* x;
-  int64_t x_stride;
+  const float* x;  // from pack_few_rows of the same set
   const void* w;
   int64_t w_stride;
   void* y;
@@ -37,12 +39,14 @@ struct PagedHead {
   int64_t begin, end;
 };
 
-#define NURI_DECLARE_KERNELS(set)                                                              \
-  namespace set {                                                                              \
-  void convert(const void* from, Element from_type, void* to, Element to_type, int64_t count); \
-  /* columns [begin, end) of y */                                                              \
-  void few_rows(const FewRows& job, int64_t begin, int64_t end);                               \
-  void paged_head(const PagedHead& job);                                                       \
+#define NURI_DECLARE_KERNELS(set)                                                                       \
+  namespace set {                                                                                       \
+  void convert(const void* from, Element from_type, void* to, Element to_type, int64_t count);          \
+  /* x: [m, k] of any type; packed: m * packed_length(k) */                                             \
+  void pack_few_rows(const void* x, Element type, int64_t stride, int64_t m, int64_t k, float* packed); \
+  /* columns [begin, end) of y */                                                                       \
+  void few_rows(const FewRows& job, int64_t begin, int64_t end);                                        \
+  void paged_head(const PagedHead& job);                                                                \
   }
 NURI_DECLARE_KERNELS(scalar)
 NURI_DECLARE_KERNELS(avx2)

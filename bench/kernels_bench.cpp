@@ -1,0 +1,147 @@
+// How near the kernels come to the machine's own limits: each benchmark reports bytes read a second (and products
+// their arithmetic), to be held against ReadMemory of the same run. OMP_NUM_THREADS sets the threads, NURI_ISA the
+// instruction set.
+#include <benchmark/benchmark.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+#include <vector>
+
+#include "base/parallel.h"
+#include "base/random.h"
+#include "kernels/convert.h"
+#include "kernels/few_rows.h"
+#include "kernels/paged_attention.h"
+
+namespace nuri::kernels {
+namespace {
+
+void run_with_openmp(int64_t begin, int64_t end, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+  const int64_t pieces = std::min<int64_t>(omp_get_max_threads(), std::max<int64_t>(1, (end - begin) / grain));
+#pragma omp parallel for num_threads(pieces)
+  for (int64_t i = 0; i < pieces; ++i) {
+    body(begin + (end - begin) * i / pieces, begin + (end - begin) * (i + 1) / pieces);
+  }
+}
+
+// Random numbers near 1 in bfloat16 or float16 alike: the exponent of both stays ordinary.
+std::vector<uint16_t> random_halves(int64_t count) {
+  std::vector<uint16_t> values(static_cast<std::size_t>(count));
+  parallel_for(0, count, 1 << 16, [&](int64_t begin, int64_t end) {
+    CounterRandom random(1, static_cast<uint64_t>(begin));
+    for (int64_t i = begin; i < end; ++i) {
+      values[static_cast<std::size_t>(i)] = static_cast<uint16_t>(0x3C00 + (random.next() & 0x83FF));
+    }
+  });
+  return values;
+}
+
+void report(benchmark::State& state, int64_t bytes, int64_t operations = 0) {
+  using benchmark::Counter;
+  const auto rate = Counter::kIsIterationInvariantRate;
+  state.counters["GB/s"] = Counter(static_cast<double>(bytes) * 1e-9, rate);
+  if (operations) state.counters["GFLOP/s"] = Counter(static_cast<double>(operations) * 1e-9, rate);
+}
+
+void ReadMemory(benchmark::State& state) {
+  const std::vector<uint16_t> data = random_halves(int64_t{1} << 27);
+  const auto* words = reinterpret_cast<const uint64_t*>(data.data());
+  const int64_t count = std::ssize(data) / 4;
+  for (auto _ : state) {
+    parallel_for(0, count, 1 << 16, [&](int64_t begin, int64_t end) {
+      uint64_t sum[16] = {};
+      for (int64_t i = begin; i + 16 <= end; i += 16) {
+        for (int j = 0; j < 16; ++j) sum[j] += words[i + j];
+      }
+      benchmark::DoNotOptimize(std::accumulate(sum, sum + 16, uint64_t{0}));
+    });
+  }
+  report(state, count * 8);
+}
+BENCHMARK(ReadMemory)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+// Weights of 256 MiB in turn, so that no cache holds them.
+void FewRowsProduct(benchmark::State& state) {
+  const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
+  const auto type = static_cast<Element>(state.range(3));
+  const int64_t size = n * k * element_bytes(type) / 2, matrices = std::max<int64_t>(1, (int64_t{1} << 27) / size);
+  const std::vector<uint16_t> w = random_halves(matrices * size);
+  std::vector<float> x(static_cast<std::size_t>(m * k), 0.5f), y(static_cast<std::size_t>(m * n));
+  for (auto _ : state) {
+    for (int64_t i = 0; i < matrices; ++i) {
+      few_rows_product(m, n, k, {x.data(), Element::float32, k}, {w.data() + i * size, type, k},
+                       {y.data(), Element::float32, n});
+    }
+    benchmark::ClobberMemory();
+  }
+  report(state, matrices * size * 2, matrices * 2 * m * n * k);
+}
+void few_rows_cases(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"m", "n", "k", "type"});
+  const auto bf16 = static_cast<int64_t>(Element::bfloat16);
+  for (int64_t m : {1, 2, 3, 4, 5, 6, 8, 12, 16}) bench->Args({m, 8192, 2048, bf16});
+  for (int64_t m : {1, 4, 8}) bench->Args({m, 2048, 8192, bf16});
+  bench->Args({1, 512, 2048, bf16});
+  for (Element type : {Element::float16, Element::float32}) bench->Args({1, 8192, 2048, static_cast<int64_t>(type)});
+}
+BENCHMARK(FewRowsProduct)->Apply(few_rows_cases)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+// A panel of weights to float32 in a scratch that stays in the cache; bytes of the narrow side.
+void ConvertPanel(benchmark::State& state) {
+  const int64_t panel = state.range(0), panels = (int64_t{1} << 27) / panel;
+  const std::vector<uint16_t> w = random_halves(panel * panels);
+  std::vector<float> scratch(static_cast<std::size_t>(panel));
+  for (auto _ : state) {
+    for (int64_t i = 0; i < panels; ++i) {
+      convert_parallel(w.data() + i * panel, Element::bfloat16, scratch.data(), Element::float32, panel);
+    }
+    benchmark::ClobberMemory();
+  }
+  report(state, panel * panels * 2);
+}
+BENCHMARK(ConvertPanel)->Arg(1 << 17)->Arg(1 << 20)->Arg(1 << 24)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+// 32 heads over 8 of 64, one sequence or several, each layer's cache in turn.
+void PagedAttention(benchmark::State& state) {
+  const int64_t sequences = state.range(0), length = state.range(1), heads = 32, kv_heads = 8, dim = 64;
+  const int64_t each = (length + 15) / 16, blocks = sequences * each, size = blocks * kv_heads * 16 * dim;
+  const int64_t layers = std::max<int64_t>(1, (int64_t{1} << 25) / size);
+  const std::vector<uint16_t> keys = random_halves(layers * size), values = random_halves(layers * size);
+  const std::vector<uint16_t> q = random_halves(sequences * heads * dim);
+  std::vector<uint16_t> out(q.size());
+  std::vector<int32_t> table(static_cast<std::size_t>(blocks));
+  std::iota(table.begin(), table.end(), 0);
+  CounterRandom random(2);
+  random.shuffle(table);
+  std::vector<PagedQuery> queries;
+  for (int64_t s = 0; s < sequences; ++s) {
+    queries.push_back({q.data() + s * heads * dim, out.data() + s * heads * dim, table.data() + s * each, length});
+  }
+  for (auto _ : state) {
+    for (int64_t i = 0; i < layers; ++i) {
+      paged_attention({keys.data() + i * size, values.data() + i * size, Element::bfloat16, blocks, kv_heads, dim},
+                      queries, heads, Element::bfloat16, 0.125f);
+    }
+    benchmark::ClobberMemory();
+  }
+  report(state, layers * size * 4, layers * sequences * length * heads * dim * 4);
+}
+BENCHMARK(PagedAttention)
+    ->ArgNames({"sequences", "length"})
+    ->Args({1, 512})
+    ->Args({1, 4096})
+    ->Args({8, 1024})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace nuri::kernels
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  nuri::set_parallel_for(nuri::kernels::run_with_openmp);
+  benchmark::RunSpecifiedBenchmarks();
+}
