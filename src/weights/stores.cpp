@@ -148,16 +148,16 @@ void CheckpointStore::expect_all_taken() const {
                               info.name, fmt::join(info.shape, ", ")));
 }
 
-void TrainingStore::add(std::shared_ptr<WeightStore> store, std::string prefix) {
-  sources_.push_back({std::move(store), std::move(prefix)});
+void TrainingStore::add(std::shared_ptr<WeightStore> store, std::string take, std::string as) {
+  sources_.push_back({std::move(store), std::move(take), std::move(as)});
 }
 
 at::Tensor TrainingStore::take(const std::string& name, at::IntArrayRef shape, const Init& init) {
   for (auto source = sources_.rbegin(); source != sources_.rend(); ++source) {
-    if (!name.starts_with(source->prefix)) continue;
-    std::string inner = name.substr(source->prefix.size());
+    if (!name.starts_with(source->as)) continue;
+    std::string there = source->take + name.substr(source->as.size());
     // A copy: training writes weights in place, and the file's pages are not the place.
-    if (source->store->has(inner)) return source->store->take(inner, shape, init).to(at::kFloat).clone();
+    if (source->store->has(there)) return source->store->take(there, shape, init).to(at::kFloat).clone();
   }
   return initialised(name, shape, init, seed_);
 }

@@ -56,8 +56,9 @@ class CheckpointStore : public WeightStore {
 class TrainingStore : public WeightStore {
  public:
   explicit TrainingStore(uint64_t seed) : seed_(seed) {}
-  // Names in `store` are put under `prefix` ("vision_tower." for an encoder trained alone).
-  void add(std::shared_ptr<WeightStore> store, std::string prefix);
+  // Names of `store` that start with `take` ("vision_model.") are known here with `as` in its place
+  // ("vision_tower.").
+  void add(std::shared_ptr<WeightStore> store, std::string take, std::string as);
 
   bool has(const std::string& name) const override { return true; }
   at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
@@ -65,7 +66,7 @@ class TrainingStore : public WeightStore {
  private:
   struct Source {
     std::shared_ptr<WeightStore> store;
-    std::string prefix;
+    std::string take, as;
   };
   uint64_t seed_;
   std::vector<Source> sources_;

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "train/recipe.h"
+
+namespace nuri {
+
+// The files that lie beside a stage's weights: tokenizer, chat template, processor, generation settings. Made once in
+// the stage's `assets` folder -> their paths. The tokenizer is the same for all stages of a recipe.
+std::vector<std::filesystem::path> make_assets(const Recipe& recipe, const Stage& stage);
+std::filesystem::path assets_folder(const Recipe& recipe, const Stage& stage);
+
+}  // namespace nuri

@@ -1,0 +1,49 @@
+#include "train/objectives/scene_batch.h"
+
+#include <ATen/ATen.h>
+
+#include "base/parallel.h"
+
+namespace nuri {
+
+SceneOptions read_scene_options(const ConfigReader& data) {
+  SceneOptions options;
+  options.size = static_cast<int>(data.optional<int64_t>("size", options.size));
+  options.min_objects = static_cast<int>(data.optional<int64_t>("min_objects", options.min_objects));
+  options.max_objects = static_cast<int>(data.optional<int64_t>("max_objects", options.max_objects));
+  options.smallest = data.optional("smallest", options.smallest);
+  options.largest = data.optional("largest", options.largest);
+  options.word_share = data.optional("word_share", options.word_share);
+  options.repeat_share = data.optional("repeat_share", options.repeat_share);
+  options.turn = data.optional("turn", options.turn);
+  return options;
+}
+
+std::shared_ptr<const EmojiWorld> shared_emoji_world() {
+  static const auto world = std::make_shared<const EmojiWorld>(EmojiWorld::load());
+  return world;
+}
+
+SceneSource::SceneSource(const ConfigReader& data, uint64_t seed)
+    : world_(shared_emoji_world()), options_(read_scene_options(data)), seed_(seed) {}
+
+std::vector<Scene> SceneSource::make(uint64_t first, int64_t count) const {
+  std::vector<Scene> scenes(count);
+  parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      scenes[i] = make_scene(*world_, options_, Split::train, seed_, first + static_cast<uint64_t>(i));
+  });
+  return scenes;
+}
+
+at::Tensor scene_pixels(const std::vector<Scene>& scenes) {
+  std::vector<at::Tensor> pictures;
+  for (const auto& scene : scenes) {
+    const Image& picture = scene.picture;
+    pictures.push_back(
+        at::from_blob(const_cast<uint8_t*>(picture.pixels.data()), {picture.height, picture.width, 3}, at::kByte));
+  }
+  return (at::stack(pictures).permute({0, 3, 1, 2}).to(at::kFloat) / 127.5 - 1.0).contiguous();
+}
+
+}  // namespace nuri

@@ -1,0 +1,106 @@
+#include "train/recipe.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace nuri {
+namespace {
+
+int64_t at_least(const ConfigReader& reader, std::string_view key, int64_t least, int64_t value) {
+  if (value < least) reader.reject(key, fmt::format("at least {}", least));
+  return value;
+}
+
+double not_negative(const ConfigReader& reader, std::string_view key, double fallback) {
+  double value = reader.optional(key, fallback);
+  if (!(value >= 0)) reader.reject(key, "at least 0");
+  return value;
+}
+
+TrainOptions read_train(const ConfigReader& reader) {
+  TrainOptions options;
+  options.steps = at_least(reader, "steps", 1, reader.required<int64_t>("steps"));
+  options.batch = at_least(reader, "batch", 1, reader.required<int64_t>("batch"));
+  options.accumulate = at_least(reader, "accumulate", 1, reader.optional("accumulate", options.accumulate));
+  options.learning_rate = reader.required<double>("learning_rate");
+  if (!(options.learning_rate > 0)) reader.reject("learning_rate", "a number greater than 0");
+  options.final_rate = not_negative(reader, "final_rate", options.learning_rate / 50);
+  options.warmup = at_least(reader, "warmup", 0, reader.optional("warmup", options.steps / 20));
+  options.clip = not_negative(reader, "clip", options.clip);
+  std::string autocast = reader.optional<std::string>("autocast", "none");
+  if (autocast != "none" && autocast != "bfloat16") reader.reject("autocast", "none or bfloat16");
+  options.autocast = autocast == "bfloat16";
+  options.adamw.beta1 = not_negative(reader, "beta1", options.adamw.beta1);
+  options.adamw.beta2 = not_negative(reader, "beta2", options.adamw.beta2);
+  if (options.adamw.beta1 >= 1) reader.reject("beta1", "less than 1");
+  if (options.adamw.beta2 >= 1) reader.reject("beta2", "less than 1");
+  options.adamw.epsilon = not_negative(reader, "epsilon", options.adamw.epsilon);
+  options.adamw.weight_decay = not_negative(reader, "weight_decay", options.adamw.weight_decay);
+  options.freeze = reader.optional("freeze", std::vector<std::string>{});
+  options.save_every = at_least(reader, "save_every", 1, reader.optional("save_every", options.steps));
+  options.keep = at_least(reader, "keep", 1, reader.optional("keep", options.keep));
+  options.log_every = at_least(reader, "log_every", 1, reader.optional("log_every", options.log_every));
+  return options;
+}
+
+// The tables of an array under `key`, each as a reader that names the recipe and the table's place.
+std::vector<ConfigReader> tables(const ConfigReader& reader, std::string_view key) {
+  std::vector<ConfigReader> list;
+  auto items = reader.maybe<std::vector<Json>>(key);
+  if (!items) return list;
+  for (size_t i = 0; i < items->size(); ++i)
+    list.emplace_back((*items)[i], fmt::format("{} [{}]", reader.where(key), i + 1));
+  return list;
+}
+
+Stage read_stage(const ConfigReader& reader) {
+  Stage stage{.name = reader.required<std::string>("name"),
+              .model = reader.required<Json>("model"),
+              .processor = reader.maybe<Json>("processor").value_or(Json()),
+              .start = {},
+              .train = read_train(reader.child("train")),
+              .objective = ConfigReader(reader.required<Json>("objective"), reader.where("objective"))};
+  if (!stage.model.is_object()) reader.reject("model", "a table");
+  if (!stage.processor.is_null() && !stage.processor.is_object()) reader.reject("processor", "a table");
+  if (stage.name.empty() || stage.name.find('/') != std::string::npos || stage.name.starts_with("."))
+    reader.reject("name", "a name that can be a folder's");
+  for (const auto& start : tables(reader, "start")) {
+    stage.start.push_back({start.required<std::string>("from"), start.optional<std::string>("take", ""),
+                           start.optional<std::string>("as", "")});
+    start.refuse_unknown_keys();
+  }
+  reader.refuse_unknown_keys();
+  return stage;
+}
+
+}  // namespace
+
+Recipe read_recipe(const std::filesystem::path& file) {
+  ConfigReader reader(read_toml_file(file), file.string());
+  Recipe recipe;
+  recipe.file = file;
+  recipe.name = reader.required<std::string>("name");
+  recipe.output = reader.optional<std::string>("output", "runs/" + recipe.name);
+  recipe.seed = static_cast<uint64_t>(reader.optional<int64_t>("seed", 1));
+  if (auto table = reader.maybe<Json>("tokenizer")) recipe.tokenizer.emplace(*table, reader.where("tokenizer"));
+  for (const auto& stage : tables(reader, "stage")) recipe.stages.push_back(read_stage(stage));
+  if (recipe.stages.empty())
+    throw Error(ErrorKind::usage, fmt::format("{}: found no [[stage]], expected at least one", file.string()));
+  if (auto folder = reader.maybe<std::string>("export")) recipe.export_to = *folder;
+  if (auto table = reader.maybe<Json>("evaluation")) recipe.evaluation.emplace(*table, reader.where("evaluation"));
+  reader.refuse_unknown_keys();
+  return recipe;
+}
+
+bool fits_pattern(std::string_view name, std::string_view pattern) {
+  size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return name == pattern;
+  if (!name.starts_with(pattern.substr(0, star))) return false;
+  std::string_view rest = pattern.substr(star + 1);
+  for (size_t skipped = star; skipped <= name.size(); ++skipped)
+    if (fits_pattern(name.substr(skipped), rest)) return true;
+  return false;
+}
+
+}  // namespace nuri
