@@ -1,6 +1,9 @@
+#include <algorithm>
+
 #include "base/config_reader.h"
 #include "fuzz.h"
 #include "models/llava/config.h"
+#include "models/parts/image_processor.h"
 
 namespace nuri {
 namespace {
@@ -29,6 +32,21 @@ void read_families(const ConfigReader& config) {
   fuzz::parse_or_error([&] { parse_llava_config(config); });
 }
 
+// A picture through the processor that the file describes, where its sizes are such as take no time.
+void preprocess(const ConfigReader& config) {
+  ImageProcessor processor(read_image_processor_config(config, "CLIPImageProcessor"));
+  Image image(13, 7, 3);
+  constexpr int64_t kSmall = 1 << 12;
+  auto geometry = processor.geometry(image.width, image.height);
+  for (int64_t side : {geometry.resized_width, geometry.resized_height, geometry.output_width, geometry.output_height})
+    if (side > kSmall) return;
+  if (processor.config().pad_size && std::ranges::max(*processor.config().pad_size) > kSmall) return;
+  PixelValues pixels = processor({&image, 1});
+  int64_t count = 1;
+  for (int64_t size : pixels.shape) count *= size;
+  if (count != static_cast<int64_t>(pixels.values.size())) fuzz::fail("found pixel values that fit no shape");
+}
+
 }  // namespace
 }  // namespace nuri
 
@@ -40,6 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     read_all(config.child_or_empty("text_config"));
     fuzz::parse_or_error([&] { read_all(config.child("rope_scaling")); });
     read_families(config);
+    fuzz::parse_or_error([&] { preprocess(config); });
     config.refuse_unknown_keys();
   });
 }

@@ -89,6 +89,21 @@ def config():
     yield "llava_layers", json.dumps({"vision_config": {"model_type": "siglip_vision_model"},
                                       "text_config": {"model_type": "qwen2"}, "vision_feature_layer": [-2, 3, 0],
                                       "vision_feature_select_strategy": "full", "image_token_id": 5}).encode()
+    clip = {"image_processor_type": "CLIPImageProcessor", "do_resize": True, "size": {"shortest_edge": 24}, "resample": 3,
+            "do_center_crop": True, "crop_size": {"height": 20, "width": 22}, "do_rescale": True,
+            "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.4]}
+    yield "processor_clip", json.dumps(clip).encode()
+    yield "processor_llava", json.dumps({**clip, "image_processor_type": "LlavaImageProcessorFast", "do_pad": True,
+                                         "size": 24, "crop_size": 30}).encode()
+    yield "processor_siglip", json.dumps({**clip, "image_processor_type": "SiglipImageProcessor", "resample": 2,
+                                          "size": {"height": 17, "width": 16}, "do_center_crop": None}).encode()
+    yield "processor_longest", json.dumps({**clip, "size": {"shortest_edge": 24, "longest_edge": 30}, "resample": 1,
+                                           "do_pad": True, "pad_size": {"height": 40, "width": 41}}).encode()
+    yield "processor_huge", json.dumps({**clip, "size": {"height": 2**40, "width": 2**62}}).encode()
+    yield "processor_no_size", json.dumps({**clip, "size": {"shortest_edge": 0}, "crop_size": -3}).encode()
+    yield "processor_zero_std", json.dumps({**clip, "image_std": [0, -0.0, 1e-320]}).encode()
+    yield "processor_two_means", json.dumps({**clip, "image_mean": [0.5, 0.5]}).encode()
+    yield "processor_thin", json.dumps({**clip, "size": {"height": 1, "width": 4096}, "crop_size": 4096}).encode()
     yield "most_layers", b'{"num_hidden_layers": 2147483648}'
     yield "most_everything", json.dumps({key: 2**31 for key in (
         "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size",
