@@ -101,12 +101,13 @@ class Drawing {
       : image_(std::move(image)), renderer_(renderer) {
     auto side = static_cast<double>(std::max(image_.width, image_.height));
     text_size_ = style.text_size > 0 ? style.text_size : std::max(13.0, std::round(9 + side / 90));
-    line_ = style.line_width > 0 ? style.line_width : std::max(2.0, std::round(text_size_ / 7));
+    line_ = style.line_width > 0 ? style.line_width : std::max(3.0, std::round(text_size_ / 7));
   }
 
   void add_frame(const Mark& mark) {
     double radius = 1.5 * line_;
     Area frame = whole_line_inside(mark.area);
+    frames_.push_back(frame);
     // A dark rim on both sides keeps the line visible on a ground of its own colour.
     stroke(image_, frame, radius, line_ + 2, Color{0, 0, 0, 90});
     stroke(image_, frame, radius, line_, mark.color);
@@ -123,20 +124,20 @@ class Drawing {
     placed_.push_back(plate);
     fill(image_, plate.grown(1), 0.25 * text_size_, Color{0, 0, 0, 60});
     fill(image_, plate, 0.25 * text_size_, mark.color);
-    Color ink = luminance(mark.color) > 0.5 ? Color{20, 20, 20} : Color{255, 255, 255};
+    Color ink = luminance(mark.color) > 0.6 ? Color{20, 20, 20} : Color{255, 255, 255};
     renderer_.draw(image_, text, plate.x1 + pad_x, std::round(plate.y1 + pad_y + extent.ascent), text_size_, ink);
   }
 
   Image take() { return std::move(image_); }
 
  private:
-  // Where the plate of a box goes: the first of the usual places, or the one that hides least of other plates.
+  // Where the plate of a box goes: the first of the usual places, or the one that hides least of other plates and of
+  // small boxes.
   Area place(const Area& box, double width, double height) const {
     double rim = line_ / 2, left = box.x1 - rim, right = box.x2 + rim - width;
-    const std::pair<double, double> corners[] = {{left, box.y1 - rim - height}, {left, box.y2 + rim},
-                                                 {left, box.y1 - rim},          {right, box.y1 - rim - height},
-                                                 {right, box.y2 + rim},         {right, box.y1 - rim},
-                                                 {left, box.y2 + rim - height}, {right, box.y2 + rim - height}};
+    double above = box.y1 - rim - height, below = box.y2 + rim, top = box.y1 - rim, bottom = box.y2 + rim - height;
+    const std::pair<double, double> corners[] = {{left, above},  {left, top},  {left, below},  {right, above},
+                                                 {right, below}, {right, top}, {left, bottom}, {right, bottom}};
     Area best{};
     double best_cost = INFINITY;
     for (size_t i = 0; i < std::size(corners); ++i) {
@@ -146,6 +147,7 @@ class Drawing {
       double moved = std::fabs(plate.x1 - x) + 3 * std::fabs(plate.y1 - y);
       double cost = moved * height + static_cast<double>(i) * 0.05 * plate.size();
       for (const Area& other : placed_) cost += 20 * overlap(plate, other);
+      for (const Area& other : frames_) cost += 2 * plate.size() * overlap(plate, other) / std::max(other.size(), 1.0);
       if (cost < best_cost) best_cost = cost, best = plate;
     }
     return best;
@@ -172,7 +174,7 @@ class Drawing {
   Image image_;
   const TextRenderer& renderer_;
   double text_size_, line_;
-  std::vector<Area> placed_;
+  std::vector<Area> frames_, placed_;
 };
 
 // The box in the drawn copy: corners sorted, inside the picture, and at least two pixels wide.

@@ -1,12 +1,12 @@
 #include "media/resize.h"
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numbers>
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "kernels/weighted_bytes.h"
 
 namespace nuri {
 namespace {
@@ -114,73 +114,10 @@ Taps make_taps(int64_t in, int64_t out, int64_t start, int64_t length, const Fil
   return taps;
 }
 
-// ---- the one loop that takes the time: out[l] = round(sum over t of in[t * stride + l] * weights[t])
-
-using Sums [[gnu::vector_size(32)]] = int32_t;
-using Eight [[gnu::vector_size(8)]] = uint8_t;
-
-uint8_t round_sum(int32_t sum) {
-  int32_t value = sum >> kPrecisionBits;
-  return static_cast<uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
-}
-
-// For 8 * vectors neighbouring bytes; the compiler's vector types, since it would keep plain arrays of sums in memory.
-template <int vectors>
-[[gnu::always_inline]] inline void weigh_vectors(const uint8_t* in, int64_t stride, const int32_t* weights,
-                                                 int64_t count, uint8_t* out) {
-  Sums sums[vectors];
-  for (int v = 0; v < vectors; ++v) sums[v] = Sums{} + (1 << (kPrecisionBits - 1));
-  for (int64_t t = 0; t < count; ++t, in += stride)
-    for (int v = 0; v < vectors; ++v) {
-      Eight bytes;
-      std::memcpy(&bytes, in + 8 * v, sizeof(bytes));
-      sums[v] += __builtin_convertvector(bytes, Sums) * weights[t];
-    }
-  for (int v = 0; v < vectors; ++v) {
-    Sums value = sums[v] >> kPrecisionBits;
-    value = value < 0 ? Sums{} : value;
-    value = value > 255 ? Sums{} + 255 : value;
-    Eight bytes = __builtin_convertvector(value, Eight);
-    std::memcpy(out + 8 * v, &bytes, sizeof(bytes));
-  }
-}
-
-// A run of `length` neighbouring bytes under the same weights.
-[[gnu::always_inline]] inline void weigh_run(const uint8_t* in, int64_t stride, const int32_t* weights, int64_t count,
-                                             uint8_t* out, int64_t length) {
-  int64_t x = 0;
-  for (; x + 32 <= length; x += 32) weigh_vectors<4>(in + x, stride, weights, count, out + x);
-  for (; x + 8 <= length; x += 8) weigh_vectors<1>(in + x, stride, weights, count, out + x);
-  for (; x < length; ++x) {
-    int32_t sum = 1 << (kPrecisionBits - 1);
-    for (int64_t t = 0; t < count; ++t) sum += in[x + t * stride] * weights[t];
-    out[x] = round_sum(sum);
-  }
-}
-
-using WeighRun = void (*)(const uint8_t*, int64_t, const int32_t*, int64_t, uint8_t*, int64_t);
-
-void weigh_run_plain(const uint8_t* in, int64_t stride, const int32_t* weights, int64_t count, uint8_t* out,
-                     int64_t length) {
-  weigh_run(in, stride, weights, count, out, length);
-}
-
-#if defined(__x86_64__)
-[[gnu::target("avx2")]] void weigh_run_avx2(const uint8_t* in, int64_t stride, const int32_t* weights, int64_t count,
-                                            uint8_t* out, int64_t length) {
-  weigh_run(in, stride, weights, count, out, length);
-}
-WeighRun choose_weigh_run() { return __builtin_cpu_supports("avx2") ? weigh_run_avx2 : weigh_run_plain; }
-#else
-WeighRun choose_weigh_run() { return weigh_run_plain; }
-#endif
-
-const WeighRun weigh = choose_weigh_run();
-
 // Between rows and a strip of them that lies column by column: `strip` has `lanes` bytes a column, of which
 // `channels` belong to each row. In tiles, so that the strip stays in the cache.
-template <bool into_strip, class RowOf>
-void reorder_strip(RowOf row_of, int64_t height, int64_t columns, int64_t channels, uint8_t* strip) {
+template <bool into_strip, int channels, class RowOf>
+void reorder_strip(RowOf row_of, int64_t height, int64_t columns, uint8_t* strip) {
   constexpr int64_t kTile = 64;
   int64_t lanes = height * channels;
   for (int64_t x0 = 0; x0 < columns; x0 += kTile)
@@ -189,7 +126,7 @@ void reorder_strip(RowOf row_of, int64_t height, int64_t columns, int64_t channe
       uint8_t* lane = strip + x0 * lanes + y * channels;
       int64_t tile = std::min(kTile, columns - x0);
       for (int64_t x = 0; x < tile; ++x, lane += lanes)
-        for (int64_t c = 0; c < channels; ++c, ++row) {
+        for (int c = 0; c < channels; ++c, ++row) {
           if constexpr (into_strip)
             lane[c] = *row;
           else
@@ -200,9 +137,10 @@ void reorder_strip(RowOf row_of, int64_t height, int64_t columns, int64_t channe
 
 // Rows [begin, begin + rows) of `in`, resampled along x; its first column is column `origin` of what the taps
 // count. Rows go through in strips laid out column by column, so that one weight meets many neighbouring bytes.
+template <int channels>
 Image resample_columns(const Image& in, const Taps& taps, int64_t origin, int64_t begin, int64_t rows) {
   constexpr int64_t kStrip = 32;
-  int64_t width = static_cast<int64_t>(taps.first.size()), channels = in.channels;
+  int64_t width = static_cast<int64_t>(taps.first.size());
   int64_t first = taps.begin(), columns = taps.end() - first;
   Image out(width, rows, in.channels);
   int64_t strips = (rows + kStrip - 1) / kStrip;
@@ -214,14 +152,20 @@ Image resample_columns(const Image& in, const Taps& taps, int64_t origin, int64_
       result.resize(static_cast<size_t>(width * lanes));
       auto source = [&](int64_t y) { return in.row(begin + y0 + y) + (first - origin) * channels; };
       auto target = [&](int64_t y) { return out.row(y0 + y); };
-      reorder_strip<true>(source, height, columns, channels, strip.data());
+      reorder_strip<true, channels>(source, height, columns, strip.data());
       for (int64_t x = 0; x < width; ++x)
-        weigh(strip.data() + (taps.first[x] - first) * lanes, lanes, taps.weights_of(x), taps.count[x],
-              result.data() + x * lanes, lanes);
-      reorder_strip<false>(target, height, width, channels, result.data());
+        kernels::weighted_bytes(strip.data() + (taps.first[x] - first) * lanes, lanes, taps.weights_of(x),
+                                taps.count[x], result.data() + x * lanes, lanes);
+      reorder_strip<false, channels>(target, height, width, result.data());
     }
   });
   return out;
+}
+
+Image resample_columns(const Image& in, const Taps& taps, int64_t origin, int64_t begin, int64_t rows) {
+  return in.channels == 3   ? resample_columns<3>(in, taps, origin, begin, rows)
+         : in.channels == 4 ? resample_columns<4>(in, taps, origin, begin, rows)
+                            : resample_columns<1>(in, taps, origin, begin, rows);
 }
 
 // Columns [begin, begin + columns) of `in`, resampled along y; its first row is row `origin` of what the taps count.
@@ -230,8 +174,8 @@ Image resample_rows(const Image& in, const Taps& taps, int64_t origin, int64_t b
   int64_t stride = in.row_bytes(), length = out.row_bytes();
   parallel_for(0, out.height, std::max<int64_t>(1, 32768 / length), [&](int64_t y_begin, int64_t y_end) {
     for (int64_t y = y_begin; y < y_end; ++y)
-      weigh(in.row(taps.first[y] - origin) + begin * in.channels, stride, taps.weights_of(y), taps.count[y], out.row(y),
-            length);
+      kernels::weighted_bytes(in.row(taps.first[y] - origin) + begin * in.channels, stride, taps.weights_of(y),
+                              taps.count[y], out.row(y), length);
   });
   return out;
 }

@@ -39,6 +39,18 @@ struct PagedHead {
   int64_t begin, end;
 };
 
+// out[i] = the sum over t < taps of in[t * stride + i] * weights[t], weights in fixed point of kWeightBits, rounded to
+// the nearest and clamped to a byte, for i < length.
+struct WeightedBytes {
+  const uint8_t* in;
+  int64_t stride;
+  const int32_t* weights;
+  int64_t taps;
+  uint8_t* out;
+  int64_t length;
+};
+constexpr int kWeightBits = 22;
+
 #define NURI_DECLARE_KERNELS(set)                                                                       \
   namespace set {                                                                                       \
   void convert(const void* from, Element from_type, void* to, Element to_type, int64_t count);          \
@@ -47,6 +59,7 @@ struct PagedHead {
   /* columns [begin, end) of y */                                                                       \
   void few_rows(const FewRows& job, int64_t begin, int64_t end);                                        \
   void paged_head(const PagedHead& job);                                                                \
+  void weighted_bytes(const WeightedBytes& job);                                                        \
   }
 NURI_DECLARE_KERNELS(scalar)
 NURI_DECLARE_KERNELS(avx2)
