@@ -42,6 +42,10 @@ std::vector<Turn> make_conversation(const EmojiWorld& world, const Scene& scene,
   if (!(total > 0) || std::any_of(options.weights.begin(), options.weights.end(), [](double w) { return w < 0; })) {
     throw Error(ErrorKind::usage, "emoji world conversation: weights: expected none below zero and one above");
   }
+  if (options.min_turns < 1) {
+    throw Error(ErrorKind::usage,
+                fmt::format("emoji world conversation: turns: found {}, expected 1 or more", options.min_turns));
+  }
   CounterRandom random(seed ^ kStream, index);
   const auto wanted =
       static_cast<size_t>(random.between(options.min_turns, std::max(options.min_turns, options.max_turns)));

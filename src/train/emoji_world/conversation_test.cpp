@@ -143,6 +143,9 @@ TEST(EmojiConversation, IsAPureFunctionAndHeedsItsOptions) {
   const auto a = make_conversation(world, scene, {}, 1, 7), b = make_conversation(world, scene, {}, 1, 7);
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].question + a[i].answer, b[i].question + b[i].answer);
+  options.min_turns = 0;
+  EXPECT_THROW(make_conversation(world, scene, options, 1, 7), Error);
+  options.min_turns = 1;
   options.weights = {};
   EXPECT_THROW(make_conversation(world, scene, options, 1, 7), Error);
 }

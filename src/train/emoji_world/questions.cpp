@@ -71,25 +71,25 @@ std::string Asker::word_for(int kind) const {
 std::optional<int> Asker::any_lone_object() const {
   std::vector<int> alone;
   for (int i = 0; i < int(scene.objects.size()); ++i) {
-    if (count_kind(scene, kind(i)) == 1) alone.push_back(i);
+    if (count_kind(scene, kind(i)) == 1 && !is_ambiguous(kind(i))) alone.push_back(i);
   }
   if (alone.empty()) return std::nullopt;
   return alone[random.below(alone.size())];
 }
 
-int Asker::absent_kind() const {
-  auto misleads = [&](int candidate) {  // its name may be said of something that is there
-    for (const PlacedObject& object : scene.objects) {
-      if (object.object == candidate) return true;
-      for (Language each : {Language::english, Language::korean}) {
-        const auto& keywords = world.objects()[object.object].words(each).keywords;
-        if (std::find(keywords.begin(), keywords.end(), world.objects()[candidate].name(each)) != keywords.end()) {
-          return true;
-        }
-      }
+bool Asker::is_ambiguous(int kind) const {
+  for (const PlacedObject& object : scene.objects) {
+    if (object.object == kind) continue;
+    for (Language each : {Language::english, Language::korean}) {
+      const auto& keywords = world.objects()[object.object].words(each).keywords;
+      if (std::find(keywords.begin(), keywords.end(), world.objects()[kind].name(each)) != keywords.end()) return true;
     }
-    return false;
-  };
+  }
+  return false;
+}
+
+int Asker::absent_kind() const {
+  auto misleads = [&](int candidate) { return count_kind(scene, candidate) > 0 || is_ambiguous(candidate); };
   if (scene.word && random.chance(0.3)) {
     const int written = world.find(scene.word->text, scene.word->language);
     if (written >= 0 && !misleads(written)) return written;
@@ -185,6 +185,7 @@ std::optional<Turn> ask_counting(const Asker& asker) {
     question = asker.one_of(kAllEn, kAllKo);
   } else if (which < 0.85) {
     const int kind = asker.random.chance(0.25) ? asker.absent_kind() : asker.kind(asker.any_object());
+    if (asker.is_ambiguous(kind)) return std::nullopt;
     const std::string word = asker.word_for(kind);
     const bool animal = asker.world.objects()[kind].category == Category::animal;
     count = count_kind(asker.scene, kind);
@@ -230,6 +231,7 @@ std::optional<Turn> ask_boxes(const Asker& asker) {
                                       "무엇이 어디에 있는지 모두 알려 주세요."};
   const bool all = asker.random.chance(0.12);
   const int kind = asker.kind(asker.any_object());
+  if (!all && asker.is_ambiguous(kind)) return std::nullopt;
   Turn turn = asker.turn(Task::boxes, all ? "all" : fmt::format("kind {}", kind), "", "");
   for (const PlacedObject& object : asker.scene.objects) {
     if (!all && object.object != kind) continue;

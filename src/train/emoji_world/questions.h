@@ -30,8 +30,10 @@ struct Asker {
   // The name of a kind, or now and then a synonym.
   std::string word_for(int kind) const;
   int any_object() const { return static_cast<int>(random.below(scene.objects.size())); }
-  // An object whose kind stands once in the scene.
+  // An object whose kind stands once in the scene and is not ambiguous.
   std::optional<int> any_lone_object() const;
+  // Whether the kind's name may be said of another kind in the scene: "fish" of a tropical fish.
+  bool is_ambiguous(int kind) const;
   // A kind that is not in the scene, likely one that tempts: of the same category, or what the written word says.
   int absent_kind() const;
   Turn turn(Task task, std::string topic, std::string question, std::string answer) const;
