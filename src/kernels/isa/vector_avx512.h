@@ -1,11 +1,15 @@
 #pragma once
 
+#if defined(__clang__)
+#include <immintrin.h>
+#else
 // GCC 12 takes the undefined operand of its own unmasked intrinsics for a mistake.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
 #pragma GCC diagnostic pop
+#endif
 
 #include "kernels/isa/bits.h"
 
