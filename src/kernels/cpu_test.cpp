@@ -57,6 +57,7 @@ TEST(Cpu, FilesOfOneInstructionSetHoldNoWeakSymbols) {
       const std::string text(line.data());
       ASSERT_GT(text.size(), 19u) << text;
       ++symbols;
+      if (text.find(" DW.ref.") != std::string::npos) continue;  // a pointer, no code
       EXPECT_EQ(std::string("WwVvu").find(text[17]), std::string::npos) << entry.path().filename() << ": " << text;
     }
     EXPECT_GT(symbols, 0) << "nm says nothing of " << entry.path();
