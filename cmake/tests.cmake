@@ -29,7 +29,3 @@ if(torch_tests)
 endif()
 
 include(tests/CMakeLists.txt OPTIONAL)
-
-# Compares tokenizers with the reference in bulk (tests/parity/tokenizers.py --full); built on demand only.
-add_executable(nuri_tokenize_lines EXCLUDE_FROM_ALL tests/parity/tokenize_lines.cpp $<TARGET_OBJECTS:nuri_plain>)
-target_link_libraries(nuri_tokenize_lines PRIVATE nuri_flags nuri_plain_libraries)

@@ -158,13 +158,13 @@ class BpeModel : public TokenizerModel {
       if (!read_merge(component, list[i], left, right)) continue;
       const auto known = [&](const std::string& token) {
         if (auto id = vocabulary_.id_of(token)) return *id;
-        component.fail("merges", fmt::format("merge {} with {}, which is not in the vocabulary", i, shown(token)),
+        component.fail("merges", fmt::format("merge {} with {}, which is not in the vocabulary", i, shown_json(token)),
                        "tokens of the vocabulary");
       };
       const int32_t left_id = known(left), right_id = known(right);
       if (right.size() < prefix_.size() || (right[prefix_.size()] & 0xC0) == 0x80)
-        component.fail("merges", fmt::format("merge {} with {}", i, shown(right)),
-                       fmt::format("the continuing_subword_prefix {} in front", shown(prefix_)));
+        component.fail("merges", fmt::format("merge {} with {}", i, shown_json(right)),
+                       fmt::format("the continuing_subword_prefix {} in front", shown_json(prefix_)));
       merges_.set(left_id, right_id, {rank++, known(left + right.substr(prefix_.size()))});
     }
   }
@@ -176,12 +176,12 @@ class BpeModel : public TokenizerModel {
       right = merge[1].get<std::string>();
       return true;
     }
-    if (!merge.is_string()) component.fail("merges", shown(merge), "a pair of tokens");
+    if (!merge.is_string()) component.fail("merges", shown_json(merge), "a pair of tokens");
     const auto& text = merge.get_ref<const std::string&>();
     if (text.starts_with("#version")) return false;
     const size_t space = text.find(' ');
     if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos)
-      component.fail("merges", shown(merge), "two tokens with a space between");
+      component.fail("merges", shown_json(merge), "two tokens with a space between");
     left = text.substr(0, space);
     right = text.substr(space + 1);
     return true;
@@ -210,8 +210,8 @@ class BpeModel : public TokenizerModel {
       }
       if (!unk_token_) continue;  // dropped, as in the reference
       if (!unk_)
-        throw Error(ErrorKind::format,
-                    fmt::format("{}: found {}, expected a token of the vocabulary", where_unk_, shown(*unk_token_)));
+        throw Error(ErrorKind::format, fmt::format("{}: found {}, expected a token of the vocabulary", where_unk_,
+                                                   shown_json(*unk_token_)));
       if (unknown && !fuse_unk_) symbols.add(*unk_);
       unknown = true;
     }

@@ -7,23 +7,16 @@
 
 namespace nuri {
 
-std::string shown(const Json& value) {
+std::string shown_json(const Json& value) {
   if (value.is_structured() && value.size() > 8)
     return value.is_array() ? fmt::format("a list of {}", value.size()) : fmt::format("an object of {}", value.size());
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > 60) {
-    size_t cut = 57;
-    while ((text[cut] & 0xC0) == 0x80) --cut;
-    text.resize(cut);
-    text += "...";
-  }
-  return text;
+  return shown_text(value.dump(-1, ' ', false, Json::error_handler_t::replace), 60);
 }
 
 Component::Component(const Json& node, std::string file, std::string path)
     : node_(&node), file_(std::move(file)), path_(std::move(path)) {
   if (!node.is_object())
-    throw Error(ErrorKind::format, fmt::format("{}: {}: found {}, expected an object", file_, path_, shown(node)));
+    throw Error(ErrorKind::format, fmt::format("{}: {}: found {}, expected an object", file_, path_, shown_json(node)));
 }
 
 std::string Component::path(std::string_view key) const {
@@ -45,13 +38,13 @@ const Json& Component::at(std::string_view key) const {
 
 std::string Component::string(std::string_view key) const {
   const Json& value = at(key);
-  if (!value.is_string()) fail(key, shown(value), "a string");
+  if (!value.is_string()) fail(key, shown_json(value), "a string");
   return value.get<std::string>();
 }
 
 bool Component::boolean(std::string_view key) const {
   const Json& value = at(key);
-  if (!value.is_boolean()) fail(key, shown(value), "true or false");
+  if (!value.is_boolean()) fail(key, shown_json(value), "true or false");
   return value.get<bool>();
 }
 
@@ -61,13 +54,13 @@ int64_t Component::integer(std::string_view key, int64_t low, int64_t high) cons
   const Json& value = at(key);
   const bool large = value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT64_MAX};
   if (!value.is_number_integer() || large || value.get<int64_t>() < low || value.get<int64_t>() > high)
-    fail(key, shown(value), fmt::format("an integer between {} and {}", low, high));
+    fail(key, shown_json(value), fmt::format("an integer between {} and {}", low, high));
   return value.get<int64_t>();
 }
 
 char32_t Component::character(std::string_view key) const {
   const std::string text = string(key);
-  if (count_code_points(text) != 1) fail(key, shown(at(key)), "one character");
+  if (count_code_points(text) != 1) fail(key, shown_json(at(key)), "one character");
   size_t position = 0;
   return next_code_point(text, position);
 }
@@ -80,12 +73,13 @@ Component Component::child(std::string_view key, size_t index) const {
 
 const Json& Component::list(std::string_view key) const {
   const Json& value = at(key);
-  if (!value.is_array()) fail(key, shown(value), "a list");
+  if (!value.is_array()) fail(key, shown_json(value), "a list");
   return value;
 }
 
 void Component::reject(std::string_view key, std::string_view expected) const {
-  throw Error(ErrorKind::unsupported, fmt::format("{}: found {}, expected {}", where(key), shown(at(key)), expected));
+  throw Error(ErrorKind::unsupported,
+              fmt::format("{}: found {}, expected {}", where(key), shown_json(at(key)), expected));
 }
 
 void Component::fail(std::string_view key, std::string_view found, std::string_view expected) const {

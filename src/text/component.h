@@ -49,6 +49,6 @@ class Component {
 };
 
 // A value as a message shows it: short, on one line.
-std::string shown(const Json& value);
+std::string shown_json(const Json& value);
 
 }  // namespace nuri

@@ -70,11 +70,11 @@ class TemplatePostProcessor : public PostProcessor {
         const Component token = piece.child("SpecialToken");
         const Component known = component.child("special_tokens");
         const std::string name = token.string("id");
-        if (!known.has(name)) token.fail("id", shown(name), "one of the special_tokens");
+        if (!known.has(name)) token.fail("id", shown_json(name), "one of the special_tokens");
         pieces.push_back({-1, read_ids(known.child(name))});
         added += pieces.back().ids.size();
       } else {
-        component.fail(key, shown(component.list(key)[i]), "a Sequence or a SpecialToken");
+        component.fail(key, shown_json(component.list(key)[i]), "a Sequence or a SpecialToken");
       }
       if (added > kMaxAdded || pieces.size() > kMaxAdded)
         component.fail(key, "a template that adds very many tokens", fmt::format("at most {}", kMaxAdded));
@@ -86,7 +86,7 @@ class TemplatePostProcessor : public PostProcessor {
     std::vector<int32_t> ids;
     for (const Json& id : token.list("ids")) {
       if (!id.is_number_unsigned() || id.get<uint64_t>() > static_cast<uint64_t>(kMaxTokenId))
-        token.fail("ids", shown(id), fmt::format("integers between 0 and {}", kMaxTokenId));
+        token.fail("ids", shown_json(id), fmt::format("integers between 0 and {}", kMaxTokenId));
       ids.push_back(id.get<int32_t>());
     }
     return ids;
@@ -115,7 +115,7 @@ class BertPostProcessor : public PostProcessor {
     const Json& pair = component.list(key);
     if (pair.size() != 2 || !pair[0].is_string() || !pair[1].is_number_unsigned() ||
         pair[1].get<uint64_t>() > static_cast<uint64_t>(kMaxTokenId))
-      component.fail(key, shown(pair), "a pair of a token and its id");
+      component.fail(key, shown_json(pair), "a pair of a token and its id");
     return pair[1].get<int32_t>();
   }
   int32_t cls_, sep_;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <pcre2.h>
 
+#include "base/config_reader.h"
 #include "base/error.h"
 #include "text/regex_syntax.h"
 #include "text/unicode.h"
@@ -90,7 +91,7 @@ Pattern Pattern::regex(std::string_view expression, std::string where) {
                                  &error, &offset, context.get()));
   if (!code->code)
     throw Error(ErrorKind::format, fmt::format("{}: found the pattern {}, expected a regular expression: {}", where,
-                                               expression.substr(0, 120), message_of(error)));
+                                               shown_text(expression), message_of(error)));
   pcre2_jit_compile(code->code.get(), PCRE2_JIT_COMPLETE);  // where it fails, matching interprets
   Pattern pattern;
   pattern.code_ = std::move(code);

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "base/config_reader.h"
 #include "base/error.h"
 #include "text/regex_classes.h"
 #include "text/unicode.h"
@@ -39,7 +40,7 @@ class Rewriter {
   [[noreturn]] void fail(ErrorKind kind, std::string_view found) const {
     throw Error(kind, fmt::format("{}: found the pattern {}: {} at byte {}, expected a regular expression that "
                                   "nuri knows",
-                                  where_, in_.substr(0, 120), found, at_));
+                                  where_, shown_text(in_), found, at_));
   }
   [[noreturn]] void unsupported(std::string_view found) const { fail(ErrorKind::unsupported, found); }
 
@@ -142,7 +143,7 @@ class Rewriter {
       else if (in_[i] == 'x')
         extended = !negative;
       else
-        unsupported(fmt::format("the group {}", in_.substr(at_, 4)));
+        unsupported(fmt::format("the group {}", shown_text(in_.substr(at_), 4)));
     }
     if (i >= in_.size()) fail(ErrorKind::format, "an option without its end");
     const std::string opening = "(?" + on + (off.empty() ? "" : "-" + off) + ":";
@@ -278,7 +279,8 @@ class Rewriter {
         const size_t end = in_.find('}', at_);
         if (end == std::string_view::npos) fail(ErrorKind::format, "a property without its end");
         const std::string_view name = in_.substr(at_ + 2, end - at_ - 2);
-        if (!add_property(set, name, c == 'P', false)) unsupported(fmt::format("the property {}", name));
+        if (!add_property(set, name, c == 'P', false))
+          unsupported(fmt::format("the property {}", shown_text(name, 40)));
         at_ = end + 1;
         return true;
       }
@@ -378,7 +380,7 @@ class Rewriter {
       const size_t end = in_.find(":]", at_ + 2);
       if (end != std::string_view::npos && end - at_ < 24) {
         const std::string_view name = in_.substr(at_ + 2, end - at_ - 2);
-        if (!add_property(set, name, false, true)) unsupported(fmt::format("the class {}", name));
+        if (!add_property(set, name, false, true)) unsupported(fmt::format("the class {}", shown_text(name, 40)));
         at_ = end + 2;
         return;
       }

@@ -52,7 +52,7 @@ void read_added_tokens(const Component& root, AddedTokens& added, const Vocabula
     const int32_t given = added.add(token, vocabulary, normalizer);
     if (given >= 0 && given != id)
       warn(fmt::format("{}: found {}, but the token {} has the id {}", component.where("id"), id,
-                       shown(Json(token.content)), given));
+                       shown_json(Json(token.content)), given));
   }
 }
 
@@ -81,7 +81,7 @@ std::vector<AddedToken> config_tokens(const Component& config, const AddedTokens
     std::vector<std::pair<int64_t, std::string>> keys;
     for (const auto& [key, value] : listed.items()) {
       if (key.empty() || key.size() > 9 || key.find_first_not_of("0123456789") != std::string::npos)
-        config.fail("added_tokens_decoder", shown(Json(key)), "ids as keys");
+        config.fail("added_tokens_decoder", shown_json(Json(key)), "ids as keys");
       keys.emplace_back(std::stoll(key), key);
     }
     std::sort(keys.begin(), keys.end());
@@ -132,7 +132,7 @@ Tokenizer Tokenizer::build(const Json& document, const std::string& file, const 
         const auto token = config_token(config, key);
         if (!config.boolean(flag, false) || !token) return {};
         const auto id = parts->id_of(token->content);
-        if (!id) config.fail(key, shown(Json(token->content)), "a token of the vocabulary");
+        if (!id) config.fail(key, shown_json(Json(token->content)), "a token of the vocabulary");
         return {*id};
       };
       parts->post_processor =

@@ -10,7 +10,7 @@ namespace nuri {
 
 Vocabulary Vocabulary::from_object(const Component& component, std::string_view key) {
   const Json& object = component.at(key);
-  if (!object.is_object()) component.fail(key, shown(object), "an object of tokens and their ids");
+  if (!object.is_object()) component.fail(key, shown_json(object), "an object of tokens and their ids");
   Vocabulary vocabulary;
   vocabulary.ids_.reserve(object.size());
   int64_t last = -1;
@@ -18,7 +18,7 @@ Vocabulary Vocabulary::from_object(const Component& component, std::string_view 
     const Json& id = *it;
     const bool valid = id.is_number_unsigned() && id.get<uint64_t>() <= static_cast<uint64_t>(kMaxTokenId);
     if (!valid)
-      component.fail(key, fmt::format("the id {} of the token {}", shown(id), shown(it.key())),
+      component.fail(key, fmt::format("the id {} of the token {}", shown_json(id), shown_json(it.key())),
                      fmt::format("an integer between 0 and {}", kMaxTokenId));
     vocabulary.ids_.emplace(it.key(), id.get<int32_t>());
     last = std::max(last, id.get<int64_t>());
@@ -29,7 +29,7 @@ Vocabulary Vocabulary::from_object(const Component& component, std::string_view 
   for (const auto& [token, id] : vocabulary.ids_) {
     const std::string*& place = vocabulary.tokens_[static_cast<size_t>(id)];
     if (place != nullptr)
-      component.fail(key, fmt::format("the id {} for both {} and {}", id, shown(*place), shown(token)),
+      component.fail(key, fmt::format("the id {} for both {} and {}", id, shown_json(*place), shown_json(token)),
                      "one token for each id");
     place = &token;
   }

@@ -17,5 +17,6 @@ std::span<const CodeRange> not_combining_mark();
 std::span<const CodeRange> also_combining_mark();
 std::span<const CodeRange> no_decomposition();    // canonical or not
 std::span<const CodeRange> no_combining_class();  // combining class 0 in the reference
+std::span<const CodeRange> no_script();           // newer than the reference's table of scripts, and the space
 
 }  // namespace nuri

@@ -8,11 +8,12 @@
 
 #include "base/error.h"
 #include "text/unicode.h"
+#include "text/unicode_exceptions.h"
 
 namespace nuri {
 namespace {
 
-// The scripts of the reference's table, which is that of Unicode 10.
+// The scripts of the reference's table, which is that of Unicode 9.
 constexpr const char* kScripts[] = {"Common",
                                     "Latin",
                                     "Han",
@@ -173,7 +174,7 @@ pcre2_code* compile_scripts() {
 }
 
 int script_of(std::string_view character, char32_t code) {
-  if (code == ' ') return kAny;
+  if (in_ranges(code, no_script())) return kAny;
   if (code == 0x30FC) return kHan;
   static const std::unique_ptr<pcre2_code, Free<pcre2_code_free>> scripts(compile_scripts());
   static thread_local const std::unique_ptr<pcre2_match_data, Free<pcre2_match_data_free>> data(

@@ -21,7 +21,7 @@ std::vector<std::string> read_tokens(const Component& component) {
   tokens.reserve(list.size());
   for (const Json& entry : list) {
     if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number())
-      component.fail("vocab", shown(entry), "a pair of a token and its score");
+      component.fail("vocab", shown_json(entry), "a pair of a token and its score");
     tokens.push_back(entry[0].get<std::string>());
   }
   return tokens;

@@ -20,7 +20,7 @@ class UnknownToken {
   int32_t id() const {
     if (id_) return *id_;
     throw Error(ErrorKind::format,
-                fmt::format("{}: found {}, expected a token of the vocabulary", where_, shown(token_)));
+                fmt::format("{}: found {}, expected a token of the vocabulary", where_, shown_json(token_)));
   }
 
  private:

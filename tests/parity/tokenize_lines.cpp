@@ -1,6 +1,6 @@
 // Reads one JSON string a line from standard input and writes, for each, what the tokenizer of a file makes of it:
 // {"ids": with special tokens, "plain": ids without, "text": decoded, "skipped": decoded without special tokens}.
-// Checks on the way that decoding token by token gives the same. Used by tests/parity/tokenizers.py.
+// Checks on the way that decoding token by token gives the same. Used by tests/parity/tokenizer_parity.py.
 #include <fmt/format.h>
 
 #include <iostream>

@@ -59,6 +59,10 @@ def main():
             forms["NFD"](text) != unicodedata.normalize("NFD", text)
             for text in ("a" + chr(c) + mark for mark in "\u0334\u0316\u0301\u0345\u0591\u3099"))}
 
+    scripts = pre_tokenizers.UnicodeScripts()
+    tables["no_script"] = {c for c in CODES if all(
+        [piece for piece, _ in scripts.pre_tokenize_str(a + chr(c) + b)] == [a + chr(c), b] for a, b in ("a가", "가a"))}
+
     print('#include "text/unicode_exceptions.h"\n\nnamespace nuri {')
     for name, codes in tables.items():
         items = ", ".join(f"{{0x{a:X}, 0x{b:X}}}" for a, b in ranges(codes))
