@@ -3,14 +3,12 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "base/error.h"
 
 namespace nuri::nn {
-namespace {
-
-int64_t blocks_for(int64_t positions) { return (positions + KvCache::kBlock - 1) / KvCache::kBlock; }
-
-}  // namespace
 
 KvCache::KvCache(const CacheShape& shape, int64_t blocks, at::ScalarType dtype, at::Device device)
     : references_(blocks, 0) {
@@ -71,28 +69,40 @@ CachedSequence::Table& CachedSequence::own_table() {
   return *table_;
 }
 
+// Blocks from the first that would be written are shared when another table holds them, or another sequence this
+// table. That may be more than the last one: blocks can be reserved and not yet written when a fork is taken.
+int64_t CachedSequence::blocks_to_reserve(int64_t count) const {
+  if (count <= 0) return 0;
+  const auto& blocks = table_->blocks;
+  int64_t held = static_cast<int64_t>(blocks.size());
+  int64_t needed = std::max<int64_t>(KvCache::blocks_for(length_ + count) - held, 0);
+  for (int64_t i = length_ / KvCache::kBlock; i < held; ++i)
+    needed += table_.use_count() > 1 || table_->cache.references(blocks[i]) > 1;
+  return needed;
+}
+
 void CachedSequence::reserve(int64_t count) {
-  Table& table = own_table();
-  auto& blocks = table.blocks;
-  size_t wanted = static_cast<size_t>(blocks_for(length_ + count));
-  bool shares_last = length_ % KvCache::kBlock != 0 && table.cache.references(blocks[length_ / KvCache::kBlock]) > 1;
-  int64_t needed = static_cast<int64_t>(std::max(wanted, blocks.size()) - blocks.size()) + shares_last;
-  if (count > 0 && needed > table.cache.free_blocks())
+  if (count <= 0) return;
+  KvCache& cache = table_->cache;
+  if (int64_t needed = blocks_to_reserve(count); needed > cache.free_blocks())
     throw Error(ErrorKind::resource,
                 fmt::format("the key-value cache is full: {} more blocks of {} positions are needed, {} of {} are free",
-                            needed, KvCache::kBlock, table.cache.free_blocks(), table.cache.blocks()));
-  if (shares_last && count > 0) {
-    int32_t& last = blocks[length_ / KvCache::kBlock];
-    int32_t shared = std::exchange(last, table.cache.copy(last));
-    table.cache.release(shared);
+                            needed, KvCache::kBlock, cache.free_blocks(), cache.blocks()));
+  auto& blocks = own_table().blocks;
+  for (int64_t i = length_ / KvCache::kBlock; i < static_cast<int64_t>(blocks.size()); ++i) {
+    if (cache.references(blocks[i]) == 1) continue;
+    bool written = i * KvCache::kBlock < length_;
+    int32_t fresh = written ? cache.copy(blocks[i]) : cache.allocate();
+    cache.release(std::exchange(blocks[i], fresh));
   }
-  while (blocks.size() < wanted) blocks.push_back(table.cache.allocate());
+  int64_t wanted = KvCache::blocks_for(length_ + count);
+  while (static_cast<int64_t>(blocks.size()) < wanted) blocks.push_back(cache.allocate());
 }
 
 void CachedSequence::truncate(int64_t length) {
   length_ = std::min(length_, length);
   auto& table = own_table();
-  while (static_cast<int64_t>(table.blocks.size()) > blocks_for(length_)) {
+  while (static_cast<int64_t>(table.blocks.size()) > KvCache::blocks_for(length_)) {
     table.cache.release(table.blocks.back());
     table.blocks.pop_back();
   }
@@ -107,7 +117,7 @@ PagedCausalAttention::PagedCausalAttention(KvCache& cache, std::vector<StepSeque
     for (int64_t position = start; position < start + piece.count; ++position) {
       blocks.push_back(piece.sequence->blocks()[position / KvCache::kBlock]);
       offsets.push_back(position % KvCache::kBlock);
-      extents.push_back(start + piece.count);
+      extents.push_back(std::max(piece.extent, start + piece.count));
     }
   }
   at::Device device = cache.keys(0).device();
@@ -130,7 +140,7 @@ at::Tensor PagedCausalAttention::attend_gathered(int64_t layer, const StepSequen
   int64_t past = piece.sequence->length(), total = past + piece.count;
   auto gather = [&](const at::Tensor& cached) {  // -> [1, K, total, D]
     const auto& blocks = piece.sequence->blocks();
-    std::vector<int64_t> used(blocks.begin(), blocks.begin() + blocks_for(total));
+    std::vector<int64_t> used(blocks.begin(), blocks.begin() + KvCache::blocks_for(total));
     at::Tensor chosen = cached.index_select(0, at::tensor(used, at::kLong).to(cached.device()));
     return chosen.permute({1, 0, 2, 3}).reshape({1, cached.size(1), -1, cached.size(3)}).narrow(2, 0, total);
   };

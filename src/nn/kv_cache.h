@@ -35,6 +35,8 @@ class KvCache {
   // A fresh block with the contents of `block`, in every layer.
   int32_t copy(int32_t block);
 
+  // Blocks that hold so many positions.
+  static int64_t blocks_for(int64_t positions) { return (positions + kBlock - 1) / kBlock; }
   static int64_t bytes(const CacheShape& shape, int64_t blocks, at::ScalarType dtype);
 
  private:
@@ -53,8 +55,11 @@ class CachedSequence {
   int64_t length() const { return length_; }
   const std::vector<int32_t>& blocks() const;
 
+  // Blocks that reserve(count) would take: new ones, and copies of those that others share.
+  int64_t blocks_to_reserve(int64_t count) const;
   // Makes room for `count` more positions that only this sequence owns: allocates blocks, and copies the
-  // last one if it is shared. Throws Error(resource) when the cache is full; the sequence is then unchanged.
+  // last one if it is shared and partly full. Throws Error(resource) when the cache is full; the sequence is then
+  // unchanged.
   void reserve(int64_t count);
   // Counts `count` reserved positions as written.
   void advance(int64_t count) { length_ += count; }
@@ -73,6 +78,7 @@ class CachedSequence {
 struct StepSequence {
   int64_t begin, count;
   CachedSequence* sequence;
+  int64_t extent = 0;  // how long the sequence will be when the whole prompt is in, if that takes further steps
 };
 
 // Causal attention over cached sequences: writes the new keys and values, then attends to everything the

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace nuri {
+
+// How much memory this process may still take, and what sets that limit.
+struct AvailableMemory {
+  int64_t bytes;
+  std::string limit;  // "MemAvailable of /proc/meminfo", "the limit on address space (ulimit -v)"
+};
+
+// The smallest of what the machine has free, what the control group (v2) allows, and what is left of the limit on
+// address space.
+AvailableMemory available_memory();
+
+// Throws Error(resource) when `bytes` are not available. `what` names the thing that needs them, `arithmetic` shows
+// where the number comes from: "the key-value cache: needs 4.00 GiB (131072 positions x 32768 bytes), found 1.20 GiB
+// available (MemAvailable of /proc/meminfo)".
+void expect_memory(int64_t bytes, std::string_view what, std::string_view arithmetic);
+
+// "4.00 GiB", "17.3 MiB", "512 bytes"
+std::string readable_bytes(int64_t bytes);
+
+}  // namespace nuri

@@ -1,0 +1,321 @@
+#include "generate/engine.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+
+#include "base/error.h"
+#include "base/report.h"
+#include "generate/cache_plan.h"
+
+namespace nuri {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+at::Tensor to_tensor(const std::vector<int64_t>& values, at::Device device) {
+  return at::tensor(values, at::kLong).to(device);
+}
+
+}  // namespace
+
+std::string_view finish_name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::running:
+      return "running";
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::stop_string:
+      return "stop_string";
+    case FinishReason::interrupted:
+      return "interrupted";
+  }
+  return "";
+}
+
+struct Engine::Task {
+  explicit Task(Request asked) : request(std::move(asked)), history(request.ids) {
+    generation.prompt_tokens = static_cast<int64_t>(request.ids.size());
+  }
+
+  bool running() const { return generation.finish == FinishReason::running; }
+  bool decoding() const { return running() && !generation.ids.empty(); }
+  int64_t prompt() const { return generation.prompt_tokens; }
+  // Positions in the cache at the very end: the last token is never read again.
+  int64_t final_length() const { return prompt() + most_tokens - 1; }
+
+  // Blocks that it and the forks waiting for its prompt may still take.
+  int64_t promised_blocks() const {
+    int64_t a_fork = nn::KvCache::blocks_for(final_length()) - prompt() / nn::KvCache::kBlock;
+    return sequence->blocks_to_reserve(final_length() - sequence->length()) +
+           static_cast<int64_t>(waiting_forks.size()) * a_fork;
+  }
+
+  Request request;
+  TokenHistory history;
+  Generation generation;
+  int64_t most_tokens = 0;
+  std::optional<nn::CachedSequence> sequence;  // absent: not yet let in, or ended
+  std::vector<Handle> waiting_forks;           // they begin when the prompt is done
+  bool waits_for_parent = false;
+  std::optional<Clock::time_point> started, first_token;
+};
+
+// What one step runs: rows of several tasks.
+struct Engine::Batch {
+  struct Piece {
+    Task* task;
+    int64_t begin, count;
+    bool samples;  // the last row's logits give a token
+  };
+  std::vector<Piece> pieces;
+  int64_t rows = 0;
+
+  void add(Task& task, int64_t count, bool samples) {
+    pieces.push_back({&task, rows, count, samples});
+    rows += count;
+  }
+};
+
+Engine::Engine(CausalLM& model, const EngineOptions& options) : model_(model), step_rows_(options.step_rows) {
+  if (options.step_rows < 1)
+    throw Error(ErrorKind::usage, fmt::format("step_rows: found {}, expected at least 1", options.step_rows));
+  if (options.context < 0)
+    throw Error(ErrorKind::usage, fmt::format("context: found {}, expected at least 0", options.context));
+  context_ = options.context > 0 ? options.context : model.limits().context;
+  cache_ = make_cache(model, context_, options.cache_positions);
+}
+
+Engine::~Engine() = default;
+
+Engine::Task& Engine::task(Handle handle) const {
+  auto found = tasks_.find(handle);
+  if (found == tasks_.end()) throw Error(ErrorKind::internal, fmt::format("the engine knows no sequence {}", handle));
+  return *found->second;
+}
+
+Engine::Handle Engine::add(std::unique_ptr<Task> task) {
+  tasks_.emplace(next_handle_, std::move(task));
+  return next_handle_++;
+}
+
+Engine::Handle Engine::submit(Request request) {
+  validate(request.sampling);
+  int64_t prompt = static_cast<int64_t>(request.ids.size());
+  if (prompt == 0) throw Error(ErrorKind::usage, "the prompt: found no token, expected at least one");
+  if (prompt > context_)
+    throw Error(ErrorKind::usage, fmt::format("the prompt: found {} tokens, expected at most {}, the context's length",
+                                              prompt, context_));
+  int64_t room = cache_->blocks() * nn::KvCache::kBlock;
+  if (prompt > room)
+    throw Error(ErrorKind::resource,
+                fmt::format("the prompt: found {} tokens, expected at most {}, for which the key-value cache has room",
+                            prompt, room));
+  int64_t width = model_.limits().width;
+  if (request.embeddings.defined() &&
+      (request.embeddings.dim() != 2 || request.embeddings.size(0) != prompt || request.embeddings.size(1) != width))
+    throw Error(ErrorKind::usage, fmt::format("the prompt's embeddings: found shape [{}], expected [{}, {}]",
+                                              fmt::join(request.embeddings.sizes(), ", "), prompt, width));
+  if (request.prefix) request.prefix->truncate(prompt - 1);
+  auto task = std::make_unique<Task>(std::move(request));
+  task->most_tokens = std::min(task->request.sampling.max_tokens, std::min(context_, room) - prompt + 1);
+  return add(std::move(task));
+}
+
+Engine::Handle Engine::fork(Handle parent_handle, uint64_t stream, TokenCallback on_token) {
+  Task& parent = task(parent_handle);
+  if (!parent.running()) throw Error(ErrorKind::usage, "fork: found a sequence that has ended, expected a running one");
+  auto child = std::make_unique<Task>(parent.request);
+  child->request.stream = stream;
+  child->request.on_token = std::move(on_token);
+  child->request.prefix.reset();
+  child->history = parent.history;
+  child->generation = parent.generation;
+  child->most_tokens = parent.most_tokens;
+  child->started = parent.started;
+  child->first_token = parent.first_token;
+  bool waits = child->waits_for_parent = !parent.decoding();
+  if (waits) {
+    parent.waiting_forks.push_back(next_handle_);
+  } else {
+    child->sequence = parent.sequence->fork();
+  }
+  Handle handle = add(std::move(child));
+  if (!parent.sequence || promised_blocks() <= cache_->free_blocks()) return handle;
+  tasks_.erase(handle);
+  if (waits) parent.waiting_forks.pop_back();
+  throw Error(ErrorKind::resource,
+              fmt::format("fork: found {} free blocks of the key-value cache, of which running sequences may need {}, "
+                          "expected enough for one more of up to {} positions",
+                          cache_->free_blocks(), promised_blocks(), parent.final_length()));
+}
+
+int64_t Engine::promised_blocks() const {
+  int64_t promised = 0;
+  for (const auto& [handle, task] : tasks_)
+    if (task->sequence) promised += task->promised_blocks();
+  return promised;
+}
+
+// In order of arrival; one that must wait keeps those behind it waiting, so that long prompts are not starved.
+void Engine::let_in() {
+  for (auto& [handle, task] : tasks_) {
+    if (!task->running() || task->sequence || task->waits_for_parent) continue;
+    task->sequence = task->request.prefix ? *task->request.prefix : nn::CachedSequence(*cache_);
+    if (promised_blocks() > cache_->free_blocks()) {
+      task->sequence.reset();
+      return;
+    }
+    task->request.prefix.reset();
+  }
+}
+
+Engine::Batch Engine::collect() {
+  Batch batch;
+  for (auto& [handle, task] : tasks_)
+    if (task->sequence && task->decoding()) batch.add(*task, 1, true);
+  for (auto& [handle, task] : tasks_) {
+    if (!task->sequence || !task->running() || task->decoding() || batch.rows >= step_rows_) continue;
+    int64_t left = task->prompt() - task->sequence->length();
+    int64_t count = std::min(left, step_rows_ - batch.rows);
+    batch.add(*task, count, count == left);
+  }
+  return batch;
+}
+
+bool Engine::run_step() {
+  check_interrupt();
+  at::NoGradGuard no_gradients;
+  let_in();
+  Batch batch = collect();
+  if (batch.pieces.empty()) {
+    for (auto& [handle, task] : tasks_)
+      if (task->running())
+        throw Error(
+            ErrorKind::resource,
+            fmt::format("a prompt of {} tokens with {} samples of up to {} tokens: found {} of {} blocks of the "
+                        "key-value cache free, expected enough for all",
+                        task->prompt(), task->waiting_forks.size() + 1, task->most_tokens, cache_->free_blocks(),
+                        cache_->blocks()));
+    return false;
+  }
+
+  at::Device device = model_.device();
+  Step step;
+  std::vector<int64_t> ids, positions;
+  std::vector<at::Tensor> embeddings;
+  auto embed_ids = [&] {  // consecutive pieces given as ids are looked up at once
+    if (!ids.empty()) embeddings.push_back(model_.embed(to_tensor(ids, device), {}));
+    ids.clear();
+  };
+  for (auto& [task, begin, count, samples] : batch.pieces) {
+    if (!task->started) task->started = Clock::now();
+    int64_t past = task->sequence->length();
+    for (int64_t i = 0; i < count; ++i) positions.push_back(past + i);
+    if (task->decoding()) {
+      ids.push_back(task->generation.ids.back());
+    } else if (task->request.embeddings.defined()) {
+      embed_ids();
+      embeddings.push_back(task->request.embeddings.narrow(0, past, count).to(device, model_.dtype()));
+    } else {
+      ids.insert(ids.end(), task->request.ids.begin() + past, task->request.ids.begin() + past + count);
+    }
+    step.sequences.push_back({begin, count, &*task->sequence, task->decoding() ? 0 : task->prompt()});
+    if (samples) step.logit_rows.push_back(begin + count - 1);
+  }
+  embed_ids();
+  step.embeddings = embeddings.size() == 1 ? embeddings[0] : at::cat(embeddings);
+  step.positions = to_tensor(positions, device);
+  at::Tensor logits = model_.step(step, *cache_).to(at::kCPU, at::kFloat).contiguous();
+
+  int64_t row = 0, width = logits.size(-1);
+  std::exception_ptr failure;
+  for (auto& [task, begin, count, samples] : batch.pieces) {
+    if (!samples) continue;
+    std::span<const float> scores(logits.const_data_ptr<float>() + width * row++, static_cast<size_t>(width));
+    try {
+      std::vector<Task*> samplers{task};
+      for (Handle fork : std::exchange(task->waiting_forks, {})) {
+        auto found = tasks_.find(fork);
+        if (found == tasks_.end() || !found->second->running()) continue;
+        Task& child = *found->second;
+        child.waits_for_parent = false;
+        child.started = task->started;
+        child.sequence = task->sequence->fork();
+        samplers.push_back(&child);
+      }
+      for (Task* sampler : samplers) accept(*sampler, scores);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+  return true;
+}
+
+void Engine::accept(Task& task, std::span<const float> logits) {
+  if (!task.running()) return;  // another sequence's callback cancelled it
+  auto& ids = task.generation.ids;
+  const Request& request = task.request;
+  try {
+    CounterRandom random(request.sampling.seed, request.stream, ids.size());
+    int64_t id = sample(logits, task.history, request.sampling, random, request.eos);
+    if (ids.empty()) {
+      task.first_token = Clock::now();
+      task.generation.prefill_s = seconds_since(*task.started);
+    }
+    ids.push_back(id);
+    task.history.add(id);
+    task.generation.decode_s = seconds_since(*task.first_token);
+    bool closing = std::find(request.eos.begin(), request.eos.end(), id) != request.eos.end();
+    bool wanted = closing || !request.on_token || request.on_token(id);
+    if (closing) {
+      end(task, FinishReason::stop);
+    } else if (!wanted) {
+      end(task, FinishReason::stop_string);
+    } else if (static_cast<int64_t>(ids.size()) >= task.most_tokens) {
+      end(task, FinishReason::length);
+    }
+  } catch (...) {
+    end(task, FinishReason::interrupted);
+    throw;
+  }
+}
+
+void Engine::end(Task& task, FinishReason reason) {
+  if (!task.running()) return;
+  task.generation.finish = reason;
+  if (task.request.keep_cached && task.sequence) task.generation.cached = std::move(task.sequence);
+  task.sequence.reset();
+  task.request.embeddings.reset();
+  task.request.prefix.reset();
+  // Forks that still wait for the prompt begin it themselves.
+  for (Handle fork : std::exchange(task.waiting_forks, {}))
+    if (auto found = tasks_.find(fork); found != tasks_.end()) found->second->waits_for_parent = false;
+}
+
+void Engine::run_until_done() {
+  while (run_step()) {
+  }
+}
+
+void Engine::cancel(Handle handle) { end(task(handle), FinishReason::interrupted); }
+
+const Generation& Engine::generation(Handle handle) const { return task(handle).generation; }
+
+Generation Engine::forget(Handle handle) {
+  cancel(handle);
+  Generation generation = std::move(task(handle).generation);
+  tasks_.erase(handle);
+  return generation;
+}
+
+}  // namespace nuri

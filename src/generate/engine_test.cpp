@@ -1,0 +1,342 @@
+#include "generate/engine.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include "base/error.h"
+#include "base/report.h"
+#include "models/parts/llama_decoder.h"
+#include "weights/stores.h"
+
+namespace nuri {
+namespace {
+
+using testing::HasSubstr;
+
+// A decoder with random weights, wide enough that its answers vary.
+class TinyModel : public CausalLM {
+ public:
+  explicit TinyModel(Json changes = Json::object())
+      : decoder_(WeightView(std::make_shared<TrainingStore>(5)), parse_llama_config(config(std::move(changes)))) {}
+
+  NamedTensors forward(const NamedTensors& inputs) override {
+    return {{"logits", forward_batch(decoder_, decoder_.embed(inputs.at("input_ids")), inputs)}};
+  }
+  Limits limits() const override { return decoder_.limits(); }
+  nn::CacheShape cache_shape() const override { return decoder_.cache_shape(); }
+  at::ScalarType dtype() const override { return decoder_.dtype(); }
+  at::Device device() const override { return decoder_.device(); }
+  at::Tensor embed(const at::Tensor& ids, const NamedTensors&) override { return decoder_.embed(ids); }
+  at::Tensor step(const Step& step, nn::KvCache& cache) override {
+    ++steps;
+    rows += step.embeddings.size(0);
+    return decoder_.step(step, cache);
+  }
+
+  int64_t steps = 0, rows = 0;
+
+ private:
+  static ConfigReader config(Json changes) {
+    Json all = {{"vocab_size", 97},         {"hidden_size", 32},           {"intermediate_size", 48},
+                {"num_hidden_layers", 2},   {"num_attention_heads", 4},    {"num_key_value_heads", 2},
+                {"initializer_range", 0.3}, {"tie_word_embeddings", true}, {"max_position_embeddings", 256}};
+    all.update(changes);
+    return ConfigReader(all, "test");
+  }
+  LlamaDecoder decoder_;
+};
+
+std::vector<int64_t> prompt(int64_t length, uint64_t seed) {
+  CounterRandom random(seed);
+  std::vector<int64_t> ids;
+  for (int64_t i = 0; i < length; ++i) ids.push_back(random.between(0, 96));
+  return ids;
+}
+
+Request request(std::vector<int64_t> ids, int64_t max_tokens, bool greedy = true, uint64_t seed = 0) {
+  Request made;
+  made.ids = std::move(ids);
+  made.sampling.max_tokens = max_tokens;
+  made.sampling.greedy = greedy;
+  made.sampling.seed = seed;
+  return made;
+}
+
+std::vector<int64_t> alone(TinyModel& model, const Request& request) {
+  Engine engine(model);
+  auto handle = engine.submit(request);
+  engine.run_until_done();
+  EXPECT_EQ(engine.cache().free_blocks(), engine.cache().blocks());
+  return engine.forget(handle).ids;
+}
+
+// Greedy decoding without a cache: the whole sequence anew for each token.
+std::vector<int64_t> without_cache(TinyModel& model, std::vector<int64_t> ids, int64_t count) {
+  at::NoGradGuard no_gradients;
+  std::vector<int64_t> generated;
+  for (int64_t i = 0; i < count; ++i) {
+    at::Tensor logits = model.forward({{"input_ids", at::tensor(ids, at::kLong).unsqueeze(0)}}).at("logits");
+    generated.push_back(logits[0][-1].argmax().item<int64_t>());
+    ids.push_back(generated.back());
+  }
+  return generated;
+}
+
+std::string failure(const std::function<void()>& action, ErrorKind kind) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), kind) << error.what();
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(Engine, StepsGiveTheLogitsOfTheWholeForward) {
+  for (Json changes : {Json::object(), Json{{"rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}},
+                                            {"max_position_embeddings", 24}}}) {
+    TinyModel model(changes);
+    at::NoGradGuard no_gradients;
+    auto ids = prompt(40, 1);
+    at::Tensor all = at::tensor(ids, at::kLong);
+    at::Tensor expected = model.forward({{"input_ids", all.unsqueeze(0)}}).at("logits")[0];
+    nn::KvCache cache(model.cache_shape(), 4, at::kFloat);
+    nn::CachedSequence sequence(cache);
+    for (int64_t begin = 0, count; begin < 40; begin += count) {
+      count = std::min<int64_t>(begin == 0 ? 19 : 7, 40 - begin);
+      Step step{model.embed(all.narrow(0, begin, count), {}),
+                at::arange(begin, begin + count),
+                {{0, count, &sequence, 40}},
+                {0, count - 1}};
+      at::Tensor found = model.step(step, cache);
+      EXPECT_LT((found[0] - expected[begin]).abs().max().item<double>(), 1e-4);
+      EXPECT_LT((found[1] - expected[begin + count - 1]).abs().max().item<double>(), 1e-4);
+    }
+  }
+}
+
+TEST(Engine, GreedyTokensAreThoseWithoutACache) {
+  TinyModel model;
+  for (int64_t length : {1, 15, 16, 17, 50})
+    EXPECT_EQ(alone(model, request(prompt(length, length), 20)), without_cache(model, prompt(length, length), 20));
+}
+
+TEST(Engine, ABatchChangesNoToken) {
+  TinyModel model;
+  std::vector<Request> requests;
+  for (int64_t i = 0; i < 12; ++i) {
+    requests.push_back(request(prompt(1 + 9 * i, 100 + i), 5 + 3 * i, i % 3 == 0, i));
+    if (i % 3 == 2) requests.back().sampling.top_p = 0.8, requests.back().sampling.frequency_penalty = 0.5;
+  }
+  EngineOptions options;
+  options.cache_positions = 400;  // not all fit at once
+  options.step_rows = 37;         // prompts are cut
+  Engine engine(model, options);
+  std::vector<Engine::Handle> handles;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    handles.push_back(engine.submit(requests[i]));
+    if (i % 4 == 1) engine.run_step();
+  }
+  engine.run_until_done();
+  EXPECT_EQ(engine.cache().free_blocks(), engine.cache().blocks());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    EXPECT_EQ(engine.generation(handles[i]).ids, alone(model, requests[i])) << i;
+    EXPECT_EQ(engine.generation(handles[i]).finish, FinishReason::length);
+  }
+}
+
+TEST(Engine, SeedsAndStreamsDecideSamples) {
+  TinyModel model;
+  Request first = request(prompt(9, 2), 30, false, 11);
+  EXPECT_EQ(alone(model, first), alone(model, first));
+  Request other_seed = first, other_stream = first;
+  other_seed.sampling.seed = 12;
+  other_stream.stream = 1;
+  EXPECT_NE(alone(model, first), alone(model, other_seed));
+  EXPECT_NE(alone(model, first), alone(model, other_stream));
+}
+
+TEST(Engine, EmbeddingsStandForTheirIds) {
+  TinyModel model;
+  at::NoGradGuard no_gradients;
+  Request by_ids = request(prompt(30, 3), 10), by_embeddings = by_ids;
+  by_embeddings.embeddings = model.embed(at::tensor(by_ids.ids, at::kLong), {});
+  EXPECT_EQ(alone(model, by_ids), alone(model, by_embeddings));
+}
+
+TEST(Engine, ForksShareThePromptAndSampleByThemselves) {
+  TinyModel model;
+  Request base = request(prompt(40, 4), 12, false, 3);
+  Engine engine(model);
+  auto parent = engine.submit(base);
+  std::vector<Engine::Handle> forks{parent};
+  for (uint64_t stream = 1; stream < 4; ++stream) forks.push_back(engine.fork(parent, stream));
+  engine.run_step();
+  EXPECT_EQ(model.rows, 40);  // the prompt ran once
+  EXPECT_EQ(engine.cache().blocks() - engine.cache().free_blocks(), 3);
+  engine.run_step();
+  EXPECT_EQ(engine.cache().blocks() - engine.cache().free_blocks(), 2 + 4);  // two full blocks stay shared
+  engine.run_until_done();
+  EXPECT_EQ(engine.cache().free_blocks(), engine.cache().blocks());
+  for (uint64_t stream = 0; stream < 4; ++stream) {
+    Request same = base;
+    same.stream = stream;
+    EXPECT_EQ(engine.generation(forks[stream]).ids, alone(model, same)) << stream;
+  }
+}
+
+TEST(Engine, AForkOfARunningAnswerGoesOnFromThere) {
+  TinyModel model;
+  Engine engine(model);
+  auto parent = engine.submit(request(prompt(5, 6), 20, false, 3));
+  for (int i = 0; i < 8; ++i) engine.run_step();
+  auto child = engine.fork(parent, 9);
+  engine.run_until_done();
+  auto first = engine.forget(parent).ids, second = engine.forget(child).ids;
+  ASSERT_EQ(first.size(), 20u);
+  ASSERT_EQ(second.size(), 20u);
+  EXPECT_TRUE(std::equal(first.begin(), first.begin() + 8, second.begin()));
+  EXPECT_NE(first, second);
+}
+
+TEST(Engine, StopsAtClosingTokensLimitsAndTheReadersWord) {
+  TinyModel model;
+  Request base = request(prompt(6, 8), 30);
+  auto whole = alone(model, base);
+  size_t place = 4;
+  while (std::find(whole.begin(), whole.begin() + place, whole[place]) != whole.begin() + place) ++place;
+  Engine engine(model);
+  Request closing = base, unwilling = base;
+  closing.eos = {96000, whole[place]};
+  std::vector<int64_t> heard;
+  closing.on_token = [&](int64_t id) { return heard.push_back(id), true; };
+  int calls = 0;
+  unwilling.on_token = [&](int64_t) { return ++calls < 3; };
+  auto a = engine.submit(closing), b = engine.submit(unwilling);
+  engine.run_until_done();
+  EXPECT_EQ(engine.generation(a).finish, FinishReason::stop);
+  EXPECT_EQ(engine.generation(a).ids.size(), place + 1);
+  EXPECT_EQ(heard.size(), place);  // the closing token is not told
+  EXPECT_EQ(engine.generation(b).finish, FinishReason::stop_string);
+  EXPECT_EQ(engine.generation(b).ids.size(), 3u);
+}
+
+TEST(Engine, AnAnswerEndsWithTheContext) {
+  TinyModel model;
+  EngineOptions options;
+  options.context = 20;
+  Engine engine(model, options);
+  auto handle = engine.submit(request(prompt(15, 1), 100)), full = engine.submit(request(prompt(20, 1), 100));
+  engine.run_until_done();
+  EXPECT_EQ(engine.generation(handle).ids.size(), 6u);  // the last one is never read again
+  EXPECT_EQ(engine.generation(full).ids.size(), 1u);
+  EXPECT_EQ(engine.generation(full).finish, FinishReason::length);
+  EXPECT_EQ(failure([&] { engine.submit(request(prompt(21, 1), 1)); }, ErrorKind::usage),
+            "the prompt: found 21 tokens, expected at most 20, the context's length");
+  EXPECT_THAT(failure([&] { engine.submit(request({}, 1)); }, ErrorKind::usage), HasSubstr("found no token"));
+  Request wrong = request(prompt(3, 1), 1);
+  wrong.embeddings = at::zeros({3, 31});
+  EXPECT_EQ(failure([&] { engine.submit(wrong); }, ErrorKind::usage),
+            "the prompt's embeddings: found shape [3, 31], expected [3, 32]");
+}
+
+TEST(Engine, WhatTheCacheKeptIsNotComputedAgain) {
+  TinyModel model;
+  Engine engine(model);
+  Request first = request(prompt(50, 1), 8);
+  first.keep_cached = true;
+  auto handle = engine.submit(first);
+  engine.run_until_done();
+  Generation before = engine.forget(handle);
+  ASSERT_TRUE(before.cached);
+  EXPECT_EQ(before.cached->length(), 57);
+
+  Request second = request(first.ids, 8);  // the conversation goes on
+  second.ids.insert(second.ids.end(), before.ids.begin(), before.ids.end());
+  for (int64_t id : prompt(10, 2)) second.ids.push_back(id);
+  auto expected = alone(model, second);
+  second.prefix = std::move(before.cached);
+  before.cached.reset();
+  model.rows = 0;
+  handle = engine.submit(std::move(second));
+  engine.run_until_done();
+  EXPECT_EQ(engine.forget(handle).ids, expected);
+  EXPECT_EQ(model.rows, 68 - 57 + 7);
+  EXPECT_EQ(engine.cache().free_blocks(), engine.cache().blocks());
+}
+
+TEST(Engine, CancelledAndForgottenSequencesGiveTheirBlocksBack) {
+  TinyModel model;
+  Engine engine(model);
+  auto first = engine.submit(request(prompt(30, 1), 50)), second = engine.submit(request(prompt(30, 2), 50));
+  auto fork = engine.fork(first, 1);
+  engine.cancel(first);
+  engine.run_step();
+  engine.cancel(second);
+  EXPECT_EQ(engine.generation(second).finish, FinishReason::interrupted);
+  engine.run_until_done();  // the fork had to begin the prompt itself
+  EXPECT_EQ(engine.generation(fork).ids.size(), 50u);
+  EXPECT_EQ(engine.cache().free_blocks(), engine.cache().blocks());
+}
+
+TEST(Engine, AnInterruptEndsTheRunBetweenSteps) {
+  TinyModel model;
+  Engine engine(model);
+  Request asked = request(prompt(5, 1), 50);
+  asked.on_token = [&](int64_t) { return request_interrupt(), true; };
+  auto handle = engine.submit(asked);
+  failure([&] { engine.run_until_done(); }, ErrorKind::interrupted);
+  clear_interrupt();
+  EXPECT_EQ(engine.generation(handle).ids.size(), 1u);
+}
+
+TEST(Engine, AFailingCallbackEndsItsSequenceOnly) {
+  TinyModel model;
+  Engine engine(model);
+  Request bad = request(prompt(5, 1), 20), good = request(prompt(7, 2), 20);
+  bad.on_token = [](int64_t) -> bool { throw Error(ErrorKind::usage, "full disk"); };
+  auto expected = alone(model, good);
+  auto a = engine.submit(bad), b = engine.submit(good);
+  EXPECT_EQ(failure([&] { engine.run_until_done(); }, ErrorKind::usage), "full disk");
+  engine.run_until_done();
+  EXPECT_EQ(engine.generation(a).finish, FinishReason::interrupted);
+  EXPECT_EQ(engine.generation(b).ids, expected);
+}
+
+TEST(Engine, RefusesACacheThatMemoryCannotHold) {
+  TinyModel model;
+  EngineOptions options;
+  options.cache_positions = int64_t{1} << 34;
+  // 2 layers of keys and values of 2 heads of 8 floats: 256 bytes a position.
+  EXPECT_THAT(failure([&] { Engine engine(model, options); }, ErrorKind::resource),
+              HasSubstr("the key-value cache: needs 4096.00 GiB (17179869184 positions x 256 bytes), found "));
+  options.cache_positions = 32;
+  Engine small(model, options);
+  EXPECT_EQ(failure([&] { small.submit(request(prompt(33, 1), 1)); }, ErrorKind::resource),
+            "the prompt: found 33 tokens, expected at most 32, for which the key-value cache has room");
+  auto parent = small.submit(request(prompt(16, 1), 16));
+  small.run_step();
+  EXPECT_THAT(failure([&] { small.fork(parent, 1); }, ErrorKind::resource), HasSubstr("fork: found"));
+  small.run_until_done();
+  EXPECT_EQ(small.generation(parent).ids.size(), 16u);
+}
+
+TEST(Engine, ALimitOnAddressSpaceIsHeeded) {
+  TinyModel model;
+  EngineOptions options;
+  options.cache_positions = 1 << 24;  // 4 GiB
+  rlimit old{};
+  getrlimit(RLIMIT_AS, &old);
+  rlimit tight = old;
+  tight.rlim_cur = rlim_t{1} << 30;
+  setrlimit(RLIMIT_AS, &tight);
+  std::string message = failure([&] { Engine engine(model, options); }, ErrorKind::resource);
+  setrlimit(RLIMIT_AS, &old);
+  EXPECT_THAT(message, HasSubstr("needs 4.00 GiB"));
+  EXPECT_THAT(message, HasSubstr("ulimit -v"));
+}
+
+}  // namespace
+}  // namespace nuri
