@@ -6,19 +6,20 @@
 #include "models/contrastive/model.h"
 #include "models/llama/model.h"
 #include "models/llava/model.h"
+#include "models/llava/processor.h"
 #include "models/vision/model.h"
 
 namespace nuri {
 
 const std::vector<Family>& families() {
   static const std::vector<Family> list = {
-      {"LlamaForCausalLM", make_llama, decoder_names},
-      {"Qwen2ForCausalLM", make_qwen2, decoder_names},
-      {"LlavaForConditionalGeneration", make_llava, llava_names},
-      {"CLIPModel", make_clip, contrastive_names},
-      {"SiglipModel", make_siglip, contrastive_names},
-      {"CLIPVisionModel", make_vision, vision_names},
-      {"SiglipVisionModel", make_vision, vision_names},
+      {"LlamaForCausalLM", make_llama, decoder_names, make_text_processor},
+      {"Qwen2ForCausalLM", make_qwen2, decoder_names, make_text_processor},
+      {"LlavaForConditionalGeneration", make_llava, llava_names, make_llava_processor},
+      {"CLIPModel", make_clip, contrastive_names, nullptr},
+      {"SiglipModel", make_siglip, contrastive_names, nullptr},
+      {"CLIPVisionModel", make_vision, vision_names, nullptr},
+      {"SiglipVisionModel", make_vision, vision_names, nullptr},
   };
   return list;
 }
@@ -54,6 +55,15 @@ ConfigReader read_config(const std::filesystem::path& folder_or_file) {
                                               folder_or_file.string()));
   auto file = std::filesystem::is_directory(folder_or_file) ? folder_or_file / "config.json" : folder_or_file;
   return ConfigReader(read_json_file(file), file.string());
+}
+
+std::unique_ptr<Processor> open_processor(const std::filesystem::path& folder) {
+  ConfigReader config = read_config(folder);
+  const Family& family = family_of(config);
+  if (family.processor == nullptr)
+    throw Error(ErrorKind::unsupported, fmt::format("{}: found {}, expected a model that continues a text",
+                                                    config.file(), family.architecture));
+  return family.processor(folder, config);
 }
 
 OpenedModel open_model(const std::filesystem::path& folder, const LoadOptions& options) {

@@ -4,6 +4,7 @@
 
 #include "base/config_reader.h"
 #include "models/parts/interface.h"
+#include "models/parts/processor.h"
 #include "weights/stores.h"
 
 namespace nuri {
@@ -15,6 +16,8 @@ struct Family {
   std::unique_ptr<Model> (*make)(const ConfigReader& config, const WeightView& weights);
   // Published spellings of the weights' names, and those that a file may have in vain.
   NameRules (*names)(const ConfigReader& config);
+  // Reads tokenizer and processor files; null: the family is used on tensors alone.
+  std::unique_ptr<Processor> (*processor)(const std::filesystem::path& folder, const ConfigReader& config);
 };
 
 // Every family that Nuri knows.
@@ -30,6 +33,9 @@ struct OpenedModel {
   std::vector<NamedTensor> parameters;
 };
 OpenedModel open_model(const std::filesystem::path& folder, const LoadOptions& options);
+
+// The processor of the model in `folder`; needs no weights. Throws Error(unsupported) for a family without one.
+std::unique_ptr<Processor> open_processor(const std::filesystem::path& folder);
 
 // config.json of a model folder (or the file itself).
 ConfigReader read_config(const std::filesystem::path& folder_or_file);

@@ -29,9 +29,9 @@ at::Tensor DenseCausalAttention::allowed(int64_t window) const {
   if (window > 0) seen = seen & all.triu(1 - window);
   seen = seen.view({1, 1, length_, length_});
   if (!mask_.defined()) return seen;
-  // A padding token sees itself: a row without any allowed key would be NaN.
-  at::Tensor self = at::eye(length_, at::kBool).view({1, 1, length_, length_});
-  return (seen & mask_.view({batch_, 1, 1, length_})) | self;
+  if (mask_.dim() == 4) return window > 0 ? mask_ & seen : mask_;
+  // A padding token that may see nothing gets zeros from ops::attention, as in the reference.
+  return seen & mask_.view({batch_, 1, 1, length_});
 }
 
 at::Tensor DenseCausalAttention::attend(int64_t, const Qkv& qkv, const AttentionOptions& options) {

@@ -25,7 +25,8 @@ class AttentionContext {
 // Causal attention inside a batch [B, T] laid out row after row; no cache. Training, and `nuri forward`.
 class DenseCausalAttention : public AttentionContext {
  public:
-  // mask [B, T]: nonzero where a token is real; undefined: all are.
+  // mask [B, T]: nonzero where a token is real; or [B, 1, T, T]: nonzero where a token (row) may look at another
+  // (column), which then decides alone; undefined: all tokens are real.
   DenseCausalAttention(int64_t batch, int64_t length, const at::Tensor& mask = {});
   at::Tensor attend(int64_t layer, const Qkv& qkv, const AttentionOptions& options) override;
 

@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kClock = 1722004205;  // 2024-07-26 14:30:05 UTC, as tests/parity/chat_templates.py has it
 
-// ---- goldens: JSON lines of {"template": name, "source" or "file": ...}, {"conversation": name, "variables": {...}} and
+// ---- goldens: JSON lines of {"template": name, "source" or "file": ...}, {"conversation": name, "variables": {...}}
+// and
 // {"use": [template, conversation], "text": rendered or null where the reference fails}.
 
 class GoldenRun {
@@ -48,8 +49,8 @@ class GoldenRun {
     Json found = render(name, conversations_.at(conversation));
     bool same = expected.is_null() ? found.is_object() : found == expected;
     if (same || ++failed_ > 2000 || !reported_.insert(name).second) return;
-    ADD_FAILURE() << name << " with " << conversation << "\ntemplate: " << sources_.at(name) << "\nexpected: "
-                  << expected.dump() << "\nfound:    " << found.dump();
+    ADD_FAILURE() << name << " with " << conversation << "\ntemplate: " << sources_.at(name)
+                  << "\nexpected: " << expected.dump() << "\nfound:    " << found.dump();
   }
 
   // The text, or {"error": message}.

@@ -1,10 +1,34 @@
 #include "train/assets.h"
 
 #include "base/file.h"
+#include "train/emoji_world/tokenizer_training.h"
+#include "train/objectives/scene_batch.h"
 
 namespace nuri {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// The tokenizer is trained once for the recipe and then copied, so that all stages have the same.
+void make_tokenizer(const ConfigReader& options, const Recipe& recipe, const fs::path& folder) {
+  TokenizerTrainingOptions training;
+  std::string kind = options.required<std::string>("kind");
+  if (kind != "emoji_world") options.reject("kind", "emoji_world");
+  training.vocabulary = static_cast<int>(options.optional<int64_t>("vocabulary", training.vocabulary));
+  training.scenes = static_cast<int>(options.optional<int64_t>("scenes", training.scenes));
+  training.seed = recipe.seed;
+  options.refuse_unknown_keys();
+  fs::path shared = recipe.output / "tokenizer";
+  if (!fs::exists(shared / "chat_template.jinja")) {
+    fs::create_directories(shared);
+    write_emoji_tokenizer(*shared_emoji_world(), training, shared);
+  }
+  for (const auto& entry : fs::directory_iterator(shared))
+    write_file_atomically(folder / entry.path().filename(), read_file(entry.path()));
+}
+
+}  // namespace
 
 fs::path assets_folder(const Recipe& recipe, const Stage& stage) { return recipe.stage_folder(stage) / "assets"; }
 
@@ -13,6 +37,7 @@ std::vector<fs::path> make_assets(const Recipe& recipe, const Stage& stage) {
   fs::create_directories(folder);
   if (!stage.processor.is_null())
     write_file_atomically(folder / "preprocessor_config.json", stage.processor.dump(2) + "\n");
+  if (recipe.tokenizer) make_tokenizer(*recipe.tokenizer, recipe, folder);
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path());
   return files;

@@ -1,5 +1,7 @@
 #include "train/objective.h"
 
+#include "train/objectives/contrastive.h"
+#include "train/objectives/conversation.h"
 #include "train/objectives/dense.h"
 
 namespace nuri {
@@ -9,8 +11,12 @@ std::unique_ptr<Objective> make_objective(const ObjectiveContext& context) {
   std::unique_ptr<Objective> objective;
   if (kind == "dense") {
     objective = make_dense_objective(context);
+  } else if (kind == "contrastive") {
+    objective = make_contrastive_objective(context);
+  } else if (kind == "conversation") {
+    objective = make_conversation_objective(context);
   } else {
-    context.options.reject("kind", "dense");
+    context.options.reject("kind", "dense, contrastive or conversation");
   }
   context.options.refuse_unknown_keys();
   return objective;

@@ -101,11 +101,12 @@ def siglip(r):
     return t.SiglipConfig(vision_config=vision.to_dict(), text_config=text.to_dict())
 
 
+# The reference fails on a bare 0 as the feature layer; in a list it works.
 def llava(r, vision=None, text=None, layer=None, strategy=None):
     vision = vision or r.choice([clip_vision, siglip_vision])(r)
     text = text or r.choice([llama, qwen2])(r)
     deep = vision.num_hidden_layers
-    layer = layer if layer is not None else r.choice([-1, -2, 0, 1, deep, -deep - 1, [-2, -1], [0, 1, deep]])
+    layer = layer if layer is not None else r.choice([-1, -2, 1, deep, -deep - 1, [0], [-2, -1], [0, 1, deep]])
     tied = text.tie_word_embeddings
     return t.LlavaConfig(
         vision_config=vision,
@@ -190,6 +191,8 @@ def make(family, seed, folder, config=None, generate=12):
 
 
 def greedy(model, inputs, count):
+    # Without a mask, generate() would take ids that equal the padding for padding.
+    inputs = {"attention_mask": torch.ones_like(inputs["input_ids"])} | inputs
     eos = {"eos_token_id": None, "pad_token_id": 0}
     return model.generate(**inputs, do_sample=False, max_new_tokens=count, min_new_tokens=count, **eos).contiguous()
 
@@ -221,11 +224,8 @@ def golden():
         print(name, sum(f.stat().st_size for f in (GOLDEN / name).iterdir()) // 1024, "KiB")
 
 
-def difference(expected, found, inputs):
-    """The largest difference relative to the largest value; of logits, over real tokens only."""
-    if "attention_mask" in inputs and expected.dim() == 3:
-        real = inputs["attention_mask"].bool()
-        expected, found = expected[real], found[real]
+def difference(expected, found):
+    """The largest difference relative to the largest value."""
     return ((expected - found).abs().max() / expected.abs().max()).item()
 
 
@@ -269,7 +269,7 @@ def check(binary, count):
                                 print(family, seed, "sequences differ in row", row, "from", differs[0].item())
                                 failures += 1
                         continue
-                    relative = difference(value, found[key].float(), inputs)
+                    relative = difference(value, found[key].float())
                     worst[family, key] = max(worst.get((family, key), 0), relative)
                     if not relative < 1e-4:
                         print(family, seed, key, "differs by", relative, json.load(open(folder / "config.json")))

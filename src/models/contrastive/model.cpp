@@ -61,17 +61,19 @@ class ContrastiveModel : public Model {
     at::Tensor ids = required_input(inputs, "input_ids", 2).to(at::kLong);
     at::Tensor mask = inputs.contains("attention_mask") ? required_input(inputs, "attention_mask", 2) : at::Tensor();
     at::Tensor texts = unit(embed_texts(ids, mask));
-    at::Tensor pictures = unit(embed_pictures(pixel_values(inputs, vision_->config(), text_.embedding())));
+    VisionOutput seen = vision_->encode(pixel_values(inputs, vision_->config(), text_.embedding()));
+    at::Tensor pictures = unit(embed_pictures(seen));
     at::Tensor logits = shifted(at::matmul(texts, pictures.t()) * scale_.exp());
     return {{"logits_per_text", logits},
             {"logits_per_image", logits.t().contiguous()},
             {"text_embeds", texts},
-            {"image_embeds", pictures}};
+            {"image_embeds", pictures},
+            {"vision_model_output.last_hidden_state", seen.last}};
   }
 
  protected:
   virtual at::Tensor embed_texts(const at::Tensor& ids, const at::Tensor& mask) const = 0;  // [B, D]
-  virtual at::Tensor embed_pictures(const at::Tensor& pixels) const = 0;                    // [B, D]
+  virtual at::Tensor embed_pictures(const VisionOutput& seen) const = 0;                    // [B, D]
   virtual at::Tensor shifted(const at::Tensor& logits) const { return logits; }
 
   TextTower text_;
@@ -102,9 +104,7 @@ class ClipModel : public ContrastiveModel {
     at::Tensor rows = at::arange(ids.size(0), at::kLong);
     return text_projection_(states.index({rows, at_end}));
   }
-  at::Tensor embed_pictures(const at::Tensor& pixels) const override {
-    return picture_projection_(vision_->encode(pixels).pooled);
-  }
+  at::Tensor embed_pictures(const VisionOutput& seen) const override { return picture_projection_(seen.pooled); }
 
   nn::Linear picture_projection_, text_projection_;
 };
@@ -121,7 +121,7 @@ class SiglipModel : public ContrastiveModel {
   at::Tensor embed_texts(const at::Tensor& ids, const at::Tensor& mask) const override {
     return head_(text_(ids, mask, /*causal=*/false).select(1, ids.size(1) - 1));
   }
-  at::Tensor embed_pictures(const at::Tensor& pixels) const override { return vision_->encode(pixels).pooled; }
+  at::Tensor embed_pictures(const VisionOutput& seen) const override { return seen.pooled; }
   at::Tensor shifted(const at::Tensor& logits) const override { return logits + bias_; }
 
   nn::Linear head_;

@@ -10,9 +10,9 @@ class LlamaModel : public CausalLM {
   LlamaModel(const WeightView& weights, const LlamaDecoderConfig& config) : decoder_(weights, config) {}
 
   NamedTensors forward(const NamedTensors& inputs) override {
-    refuse_unknown_inputs(inputs, {"input_ids", "attention_mask", "position_ids", "logits_to_keep"});
+    refuse_unknown_inputs(inputs, {"input_ids", "attention_mask", "position_ids", "logits_to_keep", "labels"});
     at::Tensor embeddings = decoder_.embed(required_input(inputs, "input_ids", 2).to(device(), at::kLong));
-    return {{"logits", forward_batch(decoder_, embeddings, inputs)}};
+    return forward_batch(decoder_, embeddings, inputs);
   }
 
   Limits limits() const override { return decoder_.limits(); }

@@ -26,13 +26,14 @@ class LlavaModel : public CausalLM {
         decoder_(weights / "language_model", config.text) {}
 
   NamedTensors forward(const NamedTensors& inputs) override {
-    refuse_unknown_inputs(inputs, {"input_ids", "attention_mask", "position_ids", "pixel_values", "logits_to_keep"});
+    refuse_unknown_inputs(inputs,
+                          {"input_ids", "attention_mask", "position_ids", "pixel_values", "logits_to_keep", "labels"});
     at::Tensor ids = required_input(inputs, "input_ids", 2).to(device(), at::kLong);
-    NamedTensors outputs;
     at::Tensor features;
-    if (inputs.contains("pixel_values")) outputs["image_hidden_states"] = features = encode(inputs);
+    if (inputs.contains("pixel_values")) features = encode(inputs);
     at::Tensor embeddings = fuse(ids.reshape({-1}), features).view({ids.size(0), ids.size(1), -1});
-    outputs["logits"] = forward_batch(decoder_, embeddings, inputs);
+    NamedTensors outputs = forward_batch(decoder_, embeddings, inputs);
+    if (features.defined()) outputs["image_hidden_states"] = features;
     return outputs;
   }
 

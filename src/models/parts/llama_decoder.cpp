@@ -93,7 +93,30 @@ at::Tensor LlamaDecoder::step(const Step& step, nn::KvCache& cache) const {
   return logits(hidden.index_select(0, at::tensor(step.logit_rows, at::kLong).to(hidden.device())));
 }
 
-at::Tensor forward_batch(const LlamaDecoder& decoder, const at::Tensor& embeddings, const NamedTensors& inputs) {
+namespace {
+
+at::Tensor next_token_loss(const LlamaDecoder& decoder, const at::Tensor& hidden, const at::Tensor& labels) {
+  at::Tensor next = labels.narrow(1, 1, labels.size(1) - 1).reshape({-1}).to(hidden.device(), at::kLong);
+  at::Tensor rows = (next != -100).nonzero().squeeze(1);
+  at::Tensor before = hidden.narrow(1, 0, hidden.size(1) - 1).reshape({-1, hidden.size(2)});
+  at::Tensor scores = decoder.logits(before.index_select(0, rows)).to(at::kFloat);
+  return at::cross_entropy_loss(scores, next.index_select(0, rows));
+}
+
+// [B, T], or as the reference takes it too, [B, 1, T, T].
+at::Tensor attention_mask(const NamedTensors& inputs, int64_t batch, int64_t length) {
+  auto found = inputs.find("attention_mask");
+  if (found == inputs.end()) return {};
+  at::IntArrayRef shape = found->second.sizes();
+  if (shape != at::IntArrayRef({batch, length}) && shape != at::IntArrayRef({batch, 1, length, length}))
+    throw Error(ErrorKind::usage, fmt::format("attention_mask: found shape [{}], expected [{}, {}] or [{}, 1, {}, {}]",
+                                              fmt::join(shape, ", "), batch, length, batch, length, length));
+  return found->second;
+}
+
+}  // namespace
+
+NamedTensors forward_batch(const LlamaDecoder& decoder, const at::Tensor& embeddings, const NamedTensors& inputs) {
   int64_t batch = embeddings.size(0), length = embeddings.size(1), width = embeddings.size(2);
   auto grid = [&](const char* name) -> at::Tensor {  // an optional [B, T]
     if (!inputs.contains(name)) return {};
@@ -105,10 +128,15 @@ at::Tensor forward_batch(const LlamaDecoder& decoder, const at::Tensor& embeddin
   };
   at::Tensor positions = grid("position_ids");
   if (!positions.defined()) positions = at::arange(length, at::kLong).expand({batch, length});
-  nn::DenseCausalAttention context(batch, length, grid("attention_mask"));
+  nn::DenseCausalAttention context(batch, length, attention_mask(inputs, batch, length));
   at::Tensor hidden = decoder.forward(embeddings.reshape({batch * length, width}),
                                       positions.reshape({-1}).to(embeddings.device()), context);
   hidden = hidden.view({batch, length, width});
+  NamedTensors outputs;
+  if (at::Tensor labels = grid("labels"); labels.defined()) {
+    outputs["loss"] = next_token_loss(decoder, hidden, labels);
+    if (at::GradMode::is_enabled()) return outputs;
+  }
   if (auto keep = inputs.find("logits_to_keep"); keep != inputs.end()) {
     const at::Tensor& wanted = keep->second;
     if (wanted.dim() == 0 || wanted.numel() == 1) {
@@ -118,7 +146,8 @@ at::Tensor forward_batch(const LlamaDecoder& decoder, const at::Tensor& embeddin
       hidden = hidden.index_select(1, wanted.reshape({-1}).to(at::kLong));
     }
   }
-  return decoder.logits(hidden);
+  outputs["logits"] = decoder.logits(hidden);
+  return outputs;
 }
 
 }  // namespace nuri

@@ -57,8 +57,10 @@ class LlamaDecoder {
 };
 
 // What `forward` of a decoder takes: embeddings [B, T, D], and the reference's optional arguments
-// `attention_mask` [B, T], `position_ids` [B, T], `logits_to_keep` (one number, or indices of positions) ->
-// logits [B, T or those kept, V].
-at::Tensor forward_batch(const LlamaDecoder& decoder, const at::Tensor& embeddings, const NamedTensors& inputs);
+// `attention_mask` [B, T] or [B, 1, T, T], `position_ids` [B, T], `logits_to_keep` (one number, or indices of
+// positions), `labels` [B, T] -> `logits` [B, T or those kept, V], and with labels `loss`, the mean cross entropy of
+// the next token where the label is not -100. While gradients are on, labels give the loss alone, from the labelled
+// rows.
+NamedTensors forward_batch(const LlamaDecoder& decoder, const at::Tensor& embeddings, const NamedTensors& inputs);
 
 }  // namespace nuri

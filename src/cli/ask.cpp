@@ -1,0 +1,69 @@
+#include "tasks/ask.h"
+
+#include "base/error.h"
+#include "cli/cli.h"
+
+namespace nuri::cli {
+namespace {
+
+struct Flags {
+  ModelOptions model;
+  GenerationOptions generation;
+  PictureLimits limits;
+  std::string question, draw;
+  std::vector<std::string> pictures;
+  bool json = false;
+};
+
+Json boxes_json(const std::vector<PictureBox>& boxes) {
+  Json list = Json::array();
+  for (const auto& box : boxes) list.push_back({{"label", box.label}, {"box", {box.x1, box.y1, box.x2, box.y2}}});
+  return list;
+}
+
+Json answer_json(const Answer& answer) {
+  return {{"text", answer.text},
+          {"boxes", boxes_json(answer.boxes)},
+          {"tokens", {{"prompt", answer.prompt_tokens}, {"completion", answer.completion_tokens}}},
+          {"timing",
+           {{"load_s", answer.load_s},
+            {"encode_s", answer.encode_s},
+            {"prefill_s", answer.prefill_s},
+            {"decode_s", answer.decode_s}}},
+          {"finish", answer.finish}};
+}
+
+void run(const Flags& flags) {
+  if (!flags.draw.empty() && flags.pictures.empty())
+    throw Error(ErrorKind::usage, "--draw: found no picture to draw on, expected -i PICTURE");
+  Assistant assistant(flags.model);
+  TextCallback stream = [](std::string_view piece) { print(piece); };
+  Answer answer = assistant.ask(flags.question, flags.pictures, flags.generation, flags.json ? TextCallback() : stream,
+                                flags.limits);
+  if (!flags.draw.empty()) draw_boxes(flags.pictures.back(), answer.boxes, flags.draw, flags.limits);
+  if (flags.json) {
+    print_json(answer_json(answer));
+  } else {
+    print("\n");
+  }
+}
+
+}  // namespace
+
+void add_ask(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* verb = add_verb(app, "ask", "Ask a model a question, about pictures if you like",
+                            "nuri ask emoji-world \"What is in the picture?\" -i docs/scene.png --draw answer.png");
+  add_model_flags(verb, flags->model);
+  verb->add_option("QUESTION", flags->question, "What you want to know")->required();
+  verb->add_option("-i,--image", flags->pictures, "A picture (JPEG, PNG, WebP); may be given several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb->add_option("--draw", flags->draw, "Write the picture with the answer's boxes drawn (PNG)");
+  verb->add_flag("--json", flags->json, "One JSON object in place of the text");
+  add_generation_flags(verb, flags->generation);
+  add_max_pixels(verb, flags->limits);
+  verb->callback([flags] { run(*flags); });
+}
+
+}  // namespace nuri::cli

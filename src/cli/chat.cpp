@@ -1,0 +1,108 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/report.h"
+#include "cli/cli.h"
+#include "tasks/ask.h"
+
+namespace nuri::cli {
+namespace {
+
+struct Flags {
+  ModelOptions model;
+  GenerationOptions generation;
+  PictureLimits limits;
+  std::vector<std::string> pictures;
+};
+
+constexpr const char* kHelp =
+    "/image PATH  add a picture to what you say next\n"
+    "/reset       begin anew\n"
+    "/save FILE   write the conversation as JSON\n"
+    "/exit        leave (so does Ctrl-D)\n";
+
+class Session {
+ public:
+  explicit Session(const Flags& flags) : flags_(flags), assistant_(flags.model), conversation_(assistant_) {
+    for (const auto& picture : flags.pictures) conversation_.add_picture(picture, flags.limits);
+  }
+
+  void run() {
+    bool terminal = ::isatty(STDIN_FILENO) == 1;
+    if (terminal) print("Type a question, or /help.\n");
+    std::string line;
+    while (true) {
+      if (terminal) print("> ");
+      if (!std::getline(std::cin, line)) break;
+      if (line.empty()) continue;
+      if (!one_line(line)) return;
+    }
+    if (terminal) print("\n");
+  }
+
+ private:
+  // false: the conversation is over. A mistake in one line does not end it.
+  bool one_line(const std::string& line) {
+    try {
+      if (line.starts_with("/")) return command(line);
+      clear_interrupt();
+      conversation_.say(line, flags_.generation, [](std::string_view piece) { print(piece); });
+      print("\n");
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::interrupted) {
+        // Ctrl-C ends the answer, not the conversation.
+        clear_interrupt();
+        print("\n");
+        return true;
+      }
+      if (error.kind() == ErrorKind::internal) throw;
+      warn(error.what());
+    }
+    return true;
+  }
+
+  bool command(const std::string& line) {
+    size_t space = line.find(' ');
+    std::string name = line.substr(0, space);
+    std::string argument = space == std::string::npos ? "" : line.substr(line.find_first_not_of(' ', space));
+    if (name == "/exit" || name == "/quit") return false;
+    if (name == "/help") {
+      print(kHelp);
+    } else if (name == "/reset") {
+      conversation_.reset();
+    } else if (name == "/image" && !argument.empty()) {
+      conversation_.add_picture(argument, flags_.limits);
+    } else if (name == "/save" && !argument.empty()) {
+      write_file_atomically(argument, conversation_.json());
+    } else {
+      throw Error(ErrorKind::usage,
+                  fmt::format("found {}, expected /image PATH, /reset, /save FILE, /help or /exit", line));
+    }
+    return true;
+  }
+
+  const Flags& flags_;
+  Assistant assistant_;
+  Conversation conversation_;
+};
+
+}  // namespace
+
+void add_chat(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* verb = add_verb(app, "chat", "Talk with a model in the terminal; /image PATH adds a picture",
+                            "nuri chat emoji-world -i docs/scene.png");
+  add_model_flags(verb, flags->model);
+  verb->add_option("-i,--image", flags->pictures, "A picture to begin with; may be given several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_generation_flags(verb, flags->generation);
+  add_max_pixels(verb, flags->limits);
+  verb->callback([flags] { Session(*flags).run(); });
+}
+
+}  // namespace nuri::cli

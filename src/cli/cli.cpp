@@ -1,0 +1,119 @@
+#include "cli/cli.h"
+
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/report.h"
+#include "cli/terminal.h"
+
+namespace nuri::cli {
+namespace {
+
+constexpr int kDone = 0, kFailed = 1, kUsage = 2, kInterrupted = 130;
+
+extern "C" void on_interrupt(int) {
+  // A second Ctrl-C ends the program at once.
+  if (interrupt_requested()) {
+    std::signal(SIGINT, SIG_DFL);
+    std::raise(SIGINT);
+  }
+  request_interrupt();
+}
+
+int exit_code(ErrorKind kind) {
+  if (kind == ErrorKind::usage) return kUsage;
+  return kind == ErrorKind::interrupted ? kInterrupted : kFailed;
+}
+
+int complain(const std::string& message, int code) {
+  std::string line = message;
+  for (char& c : line)
+    if (c == '\n') c = ' ';
+  std::fprintf(stderr, "nuri: %s\n", line.c_str());
+  return code;
+}
+
+void add_verbs(CLI::App& app) {
+  add_ask(app);
+  add_chat(app);
+  add_forward(app);
+  add_preprocess(app);
+  add_tokenize(app);
+  add_bench(app);
+  add_train(app);
+  add_eval(app);
+}
+
+}  // namespace
+
+CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& description, const std::string& example) {
+  CLI::App* verb = app.add_subcommand(name, description);
+  verb->footer("Example:\n  " + example);
+  return verb;
+}
+
+void add_model_flags(CLI::App* verb, ModelOptions& options) {
+  verb->add_option("MODEL", options.model, "A model folder, or the name of a bundled model")->required();
+  verb->add_option("--device", options.device, "cpu or cuda")->capture_default_str();
+  verb->add_option("--dtype", options.dtype, "float32, bfloat16 or float16; as in the file when not given");
+  verb->add_option("--weights", options.weights, "native")->capture_default_str();
+  verb->add_option("--threads", options.threads, "Threads; all cores when not given")->check(CLI::PositiveNumber);
+}
+
+void add_generation_flags(CLI::App* verb, GenerationOptions& options) {
+  verb->add_flag("--greedy", options.greedy, "Always the likeliest token");
+  verb->add_option("--temperature", options.temperature, "Flattens (> 1) or sharpens (< 1) the choice");
+  verb->add_option("--top-k", options.top_k, "Choose among the K likeliest tokens");
+  verb->add_option("--top-p", options.top_p, "Choose among the likeliest tokens that together reach P");
+  verb->add_option("--min-p", options.min_p, "Choose among tokens at least P times as likely as the likeliest");
+  verb->add_option("--repetition-penalty", options.repetition_penalty, "Above 1: discourage what was already said");
+  verb->add_option("--presence-penalty", options.presence_penalty, "Discourage tokens that the answer already has");
+  verb->add_option("--frequency-penalty", options.frequency_penalty, "The same, for each time");
+  verb->add_option("--max-tokens", options.max_tokens, "Longest answer");
+  verb->add_option("--stop", options.stop, "End in front of this text; may be given several times");
+  verb->add_option("--seed", options.seed, "The same seed gives the same text")->capture_default_str();
+}
+
+void add_max_pixels(CLI::App* verb, PictureLimits& limits) {
+  verb->add_option("--max-pixels", limits.max_pixels, "Largest picture that is decoded")->capture_default_str();
+}
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    throw Error(ErrorKind::resource, "standard output: cannot write");
+}
+
+void print_json(const Json& object) { print(object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"); }
+
+int run(int count, char** arguments) {
+  CLI::App app("Nuri runs, trains and serves multimodal models.", "nuri");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", NURI_VERSION);
+  add_verbs(app);
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGPIPE, SIG_IGN);
+  Terminal terminal;
+  set_report_sink(&terminal);
+  try {
+    app.parse(count, arguments);
+    return kDone;
+  } catch (const CLI::Success& request) {  // --help, --version
+    return app.exit(request);
+  } catch (const CLI::ParseError& error) {
+    return complain(std::string(error.what()) + " (nuri --help, or nuri VERB --help, tells more)", kUsage);
+  } catch (const Error& error) {
+    terminal.clear();
+    return complain(error.what(), exit_code(error.kind()));
+  } catch (const std::bad_alloc&) {
+    terminal.clear();
+    return complain("out of memory", kFailed);
+  } catch (const std::exception& error) {
+    terminal.clear();
+    std::string text = error.what();
+    return complain("internal error: " + text.substr(0, text.find('\n')), kFailed);
+  }
+}
+
+}  // namespace nuri::cli

@@ -1,0 +1,249 @@
+#include "tasks/ask.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+#include "base/report.h"
+#include "generate/engine.h"
+#include "generate/generation_config.h"
+#include "generate/stop_strings.h"
+#include "tasks/model_folder.h"
+#include "tasks/pictures.h"
+#include "text/box_notation.h"
+#include "text/chat_template.h"
+
+namespace nuri {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+SamplingFlags flags_of(const GenerationOptions& o) {
+  SamplingFlags flags;
+  flags.greedy = o.greedy;
+  flags.temperature = o.temperature, flags.top_p = o.top_p, flags.min_p = o.min_p, flags.top_k = o.top_k;
+  flags.repetition_penalty = o.repetition_penalty, flags.presence_penalty = o.presence_penalty;
+  flags.frequency_penalty = o.frequency_penalty, flags.max_tokens = o.max_tokens;
+  flags.seed = o.seed;
+  flags.stop = o.stop;
+  return flags;
+}
+
+// Boxes in the model's own pixels of a picture -> in the picture's, inside it.
+std::vector<PictureBox> boxes_in(const std::string& text, const PictureGeometry& geometry) {
+  std::vector<PictureBox> boxes;
+  double width = static_cast<double>(geometry.source_width), height = static_cast<double>(geometry.source_height);
+  for (const auto& found : parse_boxes(text)) {
+    auto first = geometry.to_source({found.x1, found.y1}), last = geometry.to_source({found.x2, found.y2});
+    boxes.push_back({found.label, std::clamp(first.x, 0.0, width), std::clamp(first.y, 0.0, height),
+                     std::clamp(last.x, 0.0, width), std::clamp(last.y, 0.0, height)});
+  }
+  return boxes;
+}
+
+// Turns ids into streamed text; says when a stop string has come.
+class TextStream {
+ public:
+  TextStream(const Tokenizer& tokenizer, std::vector<std::string> stops, const TextCallback& on_text)
+      : decoder_(tokenizer, /*skip_special=*/true), stops_(std::move(stops)), on_text_(on_text) {}
+
+  // false: the text is over.
+  bool push(int64_t id) {
+    emit(stops_.push(decoder_.push(static_cast<int32_t>(id))));
+    return !stops_.matched();
+  }
+  std::string finish() {
+    emit(stops_.push(decoder_.finish()));
+    emit(stops_.finish());
+    return std::move(text_);
+  }
+
+ private:
+  void emit(const std::string& piece) {
+    if (piece.empty()) return;
+    text_ += piece;
+    if (on_text_) on_text_(piece);
+  }
+
+  StreamDecoder decoder_;
+  StopStrings stops_;
+  const TextCallback& on_text_;
+  std::string text_;
+};
+
+}  // namespace
+
+struct Assistant::Parts {
+  std::filesystem::path folder;
+  OpenedModel opened;
+  CausalLM* model = nullptr;
+  std::unique_ptr<Processor> processor;
+  std::optional<ChatTemplate> chat;
+  GenerationConfig generation;
+  std::unique_ptr<Engine> engine;
+  double load_s = 0;
+
+  std::string prompt(const Json& messages) const;
+};
+
+Assistant::Assistant(const ModelOptions& options, int64_t context) : parts_(std::make_unique<Parts>()) {
+  auto begin = Clock::now();
+  Parts& p = *parts_;
+  p.folder = find_model(options.model);
+  p.processor = open_processor(p.folder);
+  p.chat = ChatTemplate::from_folder(p.folder);
+  p.generation = read_generation_config(p.folder);
+  p.opened = open_model(options);
+  p.model = dynamic_cast<CausalLM*>(p.opened.model.get());
+  if (p.model == nullptr)
+    throw Error(ErrorKind::unsupported,
+                fmt::format("{}: found a model that gives no text, expected one that does", p.folder.string()));
+  EngineOptions engine;
+  engine.context = context > 0 ? context : p.model->limits().context;
+  p.engine = std::make_unique<Engine>(*p.model, engine);
+  p.load_s = seconds_since(begin);
+}
+
+Assistant::~Assistant() = default;
+Assistant::Assistant(Assistant&&) noexcept = default;
+Assistant& Assistant::operator=(Assistant&&) noexcept = default;
+
+// The conversation as the model was taught to read it; without a chat template, the plain texts.
+std::string Assistant::Parts::prompt(const Json& messages) const {
+  if (chat) return chat->render(messages);
+  std::string text;
+  for (const auto& message : messages)
+    for (const auto& part : message.at("content")) {
+      if (part.at("type") == "image") text += processor->placeholder() + "\n";
+      if (part.at("type") == "text") text += part.at("text").get<std::string>() + "\n";
+    }
+  return text;
+}
+
+Answer Assistant::ask(const std::string& question, const std::vector<std::string>& pictures,
+                      const GenerationOptions& options, const TextCallback& on_text, const PictureLimits& limits) {
+  Conversation conversation(*this);
+  for (const auto& picture : pictures) conversation.add_picture(picture, limits);
+  return conversation.say(question, options, on_text);
+}
+
+struct Conversation::State {
+  Json messages = Json::array();
+  Json pending = Json::array();  // pictures that wait for the next text
+  std::vector<Image> pictures;
+  std::vector<std::string> picture_files;
+
+  // What the cache holds of the last prompt and answer, and how many of the pictures lie in it.
+  std::vector<int64_t> cached_ids;
+  size_t prompt_length = 0, cached_pictures = 0;
+  std::optional<nn::CachedSequence> cached;
+
+  // How many leading ids of a new prompt the cache already holds: nothing less than the whole last prompt counts, so
+  // that pictures are either wholly inside or wholly outside.
+  size_t known_prefix(const std::vector<int64_t>& ids) const {
+    if (!cached) return 0;
+    size_t same = 0, most = std::min({ids.size(), cached_ids.size(), static_cast<size_t>(cached->length())});
+    while (same < most && ids[same] == cached_ids[same]) ++same;
+    return same >= prompt_length && same < ids.size() ? same : 0;
+  }
+};
+
+Conversation::Conversation(Assistant& assistant) : assistant_(assistant), state_(std::make_unique<State>()) {}
+Conversation::~Conversation() = default;
+
+void Conversation::reset() { *state_ = State(); }
+
+void Conversation::add_picture(const std::string& file, const PictureLimits& limits) {
+  assistant_.parts_->processor->pictures();  // refuses at once where the model reads none
+  state_->pictures.push_back(std::move(read_pictures({file}, limits).front()));
+  state_->picture_files.push_back(file);
+  state_->pending.push_back({{"type", "image"}});
+}
+
+Answer Conversation::say(const std::string& text, const GenerationOptions& options, const TextCallback& on_text) {
+  Assistant::Parts& p = *assistant_.parts_;
+  State& s = *state_;
+  Json content = s.pending;
+  content.push_back({{"type", "text"}, {"text", text}});
+  Json messages = s.messages;
+  messages.push_back({{"role", "user"}, {"content", content}});
+
+  std::string chat = p.prompt(messages);
+  bool special = !p.chat || p.processor->adds_special_to_chat();
+  std::string bos = p.chat ? p.chat->special_tokens().value("bos_token", std::string()) : "";
+  if (!bos.empty() && chat.starts_with(bos)) special = false;
+  PreparedPrompt prompt = (*p.processor)(chat, s.pictures, special);
+
+  c10::InferenceMode inference;
+  Answer answer;
+  answer.load_s = p.load_s;
+  Request request;
+  request.ids.assign(prompt.ids.begin(), prompt.ids.end());
+  request.sampling = resolve_sampling(p.generation, flags_of(options), static_cast<int64_t>(request.ids.size()));
+  request.eos = p.generation.eos;
+  request.keep_cached = true;
+
+  auto begin = Clock::now();
+  size_t known = s.known_prefix(request.ids);
+  NamedTensors media;
+  size_t first_new = known > 0 ? s.cached_pictures : 0;
+  if (prompt.pixels && first_new < s.pictures.size())
+    media["pixel_values"] =
+        to_tensor(*prompt.pixels)
+            .narrow(0, static_cast<int64_t>(first_new), static_cast<int64_t>(s.pictures.size() - first_new));
+  at::Tensor ids = at::tensor(request.ids, at::kLong).to(p.model->device());
+  at::Tensor fresh =
+      p.model->embed(ids.narrow(0, static_cast<int64_t>(known), ids.size(0) - static_cast<int64_t>(known)), media);
+  // Rows that the cache already holds are not read.
+  request.embeddings = at::cat({at::zeros({static_cast<int64_t>(known), fresh.size(1)}, fresh.options()), fresh});
+  if (known > 0) {
+    request.prefix = std::move(s.cached);
+    request.prefix->truncate(static_cast<int64_t>(known));
+  }
+  s.cached.reset();
+  answer.encode_s = seconds_since(begin);
+
+  TextStream stream(p.processor->tokenizer(), request.sampling.stop, on_text);
+  request.on_token = [&](int64_t id) { return stream.push(id); };
+  std::vector<int64_t> prompt_ids = request.ids;
+  auto handle = p.engine->submit(std::move(request));
+  try {
+    p.engine->run_until_done();
+  } catch (...) {
+    p.engine->forget(handle);
+    throw;
+  }
+  Generation done = p.engine->forget(handle);
+  answer.text = stream.finish();
+  answer.finish = finish_name(done.finish);
+  answer.prompt_tokens = done.prompt_tokens;
+  answer.completion_tokens = static_cast<int64_t>(done.ids.size());
+  answer.prefill_s = done.prefill_s;
+  answer.decode_s = done.decode_s;
+  if (!prompt.geometry.empty()) answer.boxes = boxes_in(answer.text, prompt.geometry.back());
+
+  messages.push_back({{"role", "assistant"}, {"content", {{{"type", "text"}, {"text", answer.text}}}}});
+  s.messages = std::move(messages);
+  s.pending = Json::array();
+  s.prompt_length = prompt_ids.size();
+  s.cached_pictures = s.pictures.size();
+  s.cached_ids = std::move(prompt_ids);
+  s.cached_ids.insert(s.cached_ids.end(), done.ids.begin(), done.ids.end());
+  s.cached = std::move(done.cached);
+  return answer;
+}
+
+std::string Conversation::json() const {
+  Json messages = state_->messages;
+  size_t picture = 0;
+  for (auto& message : messages)
+    for (auto& part : message["content"])
+      if (part["type"] == "image") part["path"] = state_->picture_files[picture++];
+  return Json({{"messages", messages}}).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace nuri

@@ -1,0 +1,127 @@
+#include "tasks/bench.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/report.h"
+#include "media/image.h"
+#include "tasks/model_folder.h"
+#include "tasks/pictures.h"
+
+namespace nuri {
+namespace {
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+
+int64_t peak_rss() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;
+}
+
+// One step of one sequence on the given ids: the logits of the last alone.
+void run_step(CausalLM& model, nn::KvCache& cache, nn::CachedSequence& sequence, const std::vector<int64_t>& ids) {
+  int64_t count = static_cast<int64_t>(ids.size()), start = sequence.length();
+  at::Tensor tensor = at::tensor(ids, at::kLong).to(model.device());
+  Step step{model.embed(tensor, {}),
+            at::arange(start, start + count, at::kLong).to(model.device()),
+            {{0, count, &sequence}},
+            {count - 1}};
+  model.step(step, cache);
+}
+
+struct Rates {
+  double prefill, decode;
+};
+
+Rates measure(CausalLM& model, const BenchRequest& request, CounterRandom& random) {
+  auto random_id = [&] { return static_cast<int64_t>(random.below(static_cast<uint64_t>(model.limits().vocabulary))); };
+  int64_t positions = request.prompt_tokens + request.decoded_tokens;
+  nn::KvCache cache(model.cache_shape(), positions / nn::KvCache::kBlock + 1, model.dtype(), model.device());
+  nn::CachedSequence sequence(cache);
+  std::vector<int64_t> prompt(request.prompt_tokens);
+  for (auto& id : prompt) id = random_id();
+  Stopwatch prefill;
+  run_step(model, cache, sequence, prompt);
+  double prefill_s = prefill.seconds();
+  Stopwatch decode;
+  for (int64_t i = 0; i < request.decoded_tokens; ++i) {
+    run_step(model, cache, sequence, {random_id()});
+    check_interrupt();
+  }
+  double decode_s = decode.seconds();
+  return {static_cast<double>(request.prompt_tokens) / prefill_s,
+          request.decoded_tokens > 0 ? static_cast<double>(request.decoded_tokens) / decode_s : 0};
+}
+
+// Seconds to encode one picture of random pixels, its processing not counted.
+double measure_picture(CausalLM& model, const BenchRequest& request) {
+  auto folder = find_model(request.model.model);
+  auto processor = open_processor(folder);
+  Image picture;
+  picture.width = request.width, picture.height = request.height, picture.channels = 3;
+  picture.pixels.resize(static_cast<size_t>(request.width * request.height * 3));
+  CounterRandom random(2);
+  for (auto& value : picture.pixels) value = static_cast<uint8_t>(random.below(256));
+  PreparedPrompt prompt = (*processor)(processor->placeholder(), {&picture, 1}, false);
+  at::Tensor ids = at::tensor(prompt.ids, at::kInt).to(at::kLong).to(model.device());
+  std::vector<double> times;
+  for (int64_t i = 0; i <= request.repetitions; ++i) {
+    Stopwatch watch;
+    model.embed(ids, {{"pixel_values", to_tensor(*prompt.pixels)}});
+    if (i > 0) times.push_back(watch.seconds());
+  }
+  return median(times);
+}
+
+}  // namespace
+
+BenchResult bench(const BenchRequest& request) {
+  if (request.prompt_tokens < 1)
+    throw Error(ErrorKind::usage, fmt::format("-p: found {}, expected at least 1", request.prompt_tokens));
+  if (request.decoded_tokens < 0)
+    throw Error(ErrorKind::usage, fmt::format("-n: found {}, expected at least 0", request.decoded_tokens));
+  if (request.repetitions < 1)
+    throw Error(ErrorKind::usage, fmt::format("-r: found {}, expected at least 1", request.repetitions));
+  BenchResult result;
+  Stopwatch load;
+  OpenedModel opened = open_model(request.model);
+  result.load_s = load.seconds();
+  auto* model = dynamic_cast<CausalLM*>(opened.model.get());
+  if (model == nullptr) throw Error(ErrorKind::usage, "bench measures models that continue a text; this one does not");
+  c10::InferenceMode inference;
+  CounterRandom random(1);
+  std::vector<double> prefill, decode;
+  for (int64_t i = 0; i <= request.repetitions; ++i) {  // the first warms up
+    Rates rates = measure(*model, request, random);
+    report_progress("bench", i, request.repetitions,
+                    fmt::format("{:.1f} t/s, {:.1f} t/s", rates.prefill, rates.decode));
+    if (i == 0) continue;
+    prefill.push_back(rates.prefill);
+    decode.push_back(rates.decode);
+  }
+  result.prefill_tokens_per_s = median(prefill);
+  result.decode_tokens_per_s = median(decode);
+  if (request.width > 0) result.encode_s = measure_picture(*model, request);
+  result.peak_rss_bytes = peak_rss();
+  return result;
+}
+
+}  // namespace nuri

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "common.h"
+
+namespace nuri {
+
+struct BenchRequest {
+  ModelOptions model;
+  int64_t prompt_tokens = 512, decoded_tokens = 128, repetitions = 5;
+  int64_t width = 0, height = 0;  // of a picture to encode; 0: none
+};
+
+struct BenchResult {  // medians
+  double prefill_tokens_per_s = 0, decode_tokens_per_s = 0, encode_s = 0, load_s = 0;
+  int64_t peak_rss_bytes = 0;
+};
+
+// Speed on random token ids: neither tokenizer nor sampling takes part.
+BenchResult bench(const BenchRequest& request);
+
+}  // namespace nuri

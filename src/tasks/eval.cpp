@@ -1,0 +1,44 @@
+#include "tasks/eval.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "tasks/model_folder.h"
+#include "train/evaluation.h"
+#include "train/recipe.h"
+#include "train/run_state.h"
+
+namespace nuri {
+namespace {
+
+// What the recipe trains: the exported model, or the newest checkpoint of its last stage.
+std::string trained_model(const Recipe& recipe) {
+  if (recipe.export_to && std::filesystem::exists(*recipe.export_to)) return recipe.export_to->string();
+  auto newest = newest_checkpoint(recipe.stage_folder(recipe.stages.back()));
+  if (!newest)
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{}: found no trained model yet, expected one after nuri train, or --model", recipe.file.string()));
+  return newest->folder.string();
+}
+
+}  // namespace
+
+std::string evaluate(const EvalRequest& request) {
+  Recipe recipe = read_recipe(request.recipe);
+  if (!recipe.evaluation) throw Error(ErrorKind::usage, fmt::format("{}: found no [evaluation]", recipe.file.string()));
+  EvaluationOptions options = read_evaluation_options(*recipe.evaluation);
+  ModelOptions model_options = request.model;
+  if (model_options.model.empty()) model_options.model = trained_model(recipe);
+  OpenedModel opened = open_model(model_options);
+  auto* model = dynamic_cast<CausalLM*>(opened.model.get());
+  if (model == nullptr)
+    throw Error(ErrorKind::usage, fmt::format("{}: this model gives no answers", model_options.model));
+  auto folder = find_model(model_options.model);
+  auto processor = open_processor(folder);
+  c10::InferenceMode inference;
+  return evaluate_emoji_world(*model, *processor, folder, options).dump();
+}
+
+}  // namespace nuri

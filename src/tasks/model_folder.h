@@ -1,0 +1,21 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "common.h"
+#include "models/registry.h"
+
+namespace nuri {
+
+// A folder as given, or the bundled model of that name (beside the program, in share/nuri/models or the source
+// tree). Throws Error(usage) that lists where it looked.
+std::filesystem::path find_model(const std::string& name);
+
+// Threads, device and type of the options, checked.
+LoadOptions load_options(const ModelOptions& options);
+
+// The model with its weights, opened outside inference mode.
+OpenedModel open_model(const ModelOptions& options);
+
+}  // namespace nuri

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/config_reader.h"
+#include "models/parts/interface.h"
+#include "models/parts/processor.h"
+
+namespace nuri {
+
+struct EvaluationOptions {
+  int64_t scenes = 500;
+  uint64_t seed = 1000;
+  int64_t batch = 16;          // questions at once
+  Json data = Json::object();  // of the scenes, see SceneSource
+};
+EvaluationOptions read_evaluation_options(const ConfigReader& reader);
+
+// Asks a model about held-out scenes of the emoji world, each question for itself as a user would, and scores the
+// answers: {"scenes", "objects", "english": {task: {"right", "asked", "share"}}, "korean": {...}, "table": text}.
+// `chat_folder` holds the chat template. Runs on the calling thread's inference mode.
+Json evaluate_emoji_world(CausalLM& model, const Processor& processor, const std::filesystem::path& chat_folder,
+                          const EvaluationOptions& options);
+
+}  // namespace nuri

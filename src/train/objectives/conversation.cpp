@@ -1,0 +1,196 @@
+#include "train/objectives/conversation.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/random.h"
+#include "models/registry.h"
+#include "text/chat_template.h"
+#include "train/emoji_world/conversation.h"
+#include "train/objectives/scene_batch.h"
+
+namespace nuri {
+namespace {
+
+constexpr int64_t kIgnored = -100;
+
+struct Sample {
+  std::vector<int32_t> ids;
+  std::vector<int64_t> labels;  // kIgnored where nothing is to be learned
+  std::vector<int64_t> positions;
+  std::vector<int64_t> segments;  // a token sees earlier ones of its own segment and of segment 0
+
+  void add(const std::vector<int32_t>& tokens, bool learned, int64_t segment) {
+    for (int32_t id : tokens) {
+      ids.push_back(id);
+      labels.push_back(learned ? id : kIgnored);
+      segments.push_back(segment);
+      positions.push_back(position++);
+    }
+  }
+  int64_t position = 0;
+};
+
+ConversationOptions read_options(const ConfigReader& reader) {
+  ConversationOptions options;
+  options.min_turns = static_cast<int>(reader.optional<int64_t>("min_turns", options.min_turns));
+  options.max_turns = static_cast<int>(reader.optional<int64_t>("max_turns", options.max_turns));
+  options.korean_share = reader.optional("korean_share", options.korean_share);
+  options.synonym_share = reader.optional("synonym_share", options.synonym_share);
+  ConfigReader weights = reader.child_or_empty("weights");
+  for (int task = 0; task < kTasks; ++task)
+    options.weights[task] = weights.optional(kTaskNames[task], options.weights[task]);
+  return options;
+}
+
+// The scene as text, for a model that cannot see it: "cat [12, 30, 44, 61], ..." in an order that says nothing.
+std::string describe(const EmojiWorld& world, const Scene& scene, Language language, CounterRandom random) {
+  std::vector<std::string> parts;
+  auto box = [](const Box& b) { return fmt::format(" [{}, {}, {}, {}]", b.x1, b.y1, b.x2, b.y2); };
+  for (const auto& placed : scene.objects)
+    parts.push_back(world.objects()[placed.object].name(language) + box(placed.box));
+  if (scene.word) parts.push_back(fmt::format("\"{}\"", scene.word->text) + box(scene.word->box));
+  random.shuffle(parts);
+  return fmt::format("{}\n", fmt::join(parts, ", "));
+}
+
+// Stands for the answer in a rendered chat. Private-use characters, so that no template touches them.
+constexpr std::string_view kAnswer = "\uE000\uE001";
+
+class ConversationObjective : public Objective {
+ public:
+  ConversationObjective(const ObjectiveContext& context, bool pictures)
+      : model_(context.model),
+        source_(context.options.child("data"), context.seed),
+        options_(read_options(context.options)),
+        dialogue_share_(context.options.optional("dialogue_share", 0.1)),
+        pictures_(pictures),
+        folder_(context.folder.string()) {
+    ConfigReader config(context.model_config, "model");
+    processor_ = family_of(config).processor(context.folder, config);
+    placeholder_ = processor_->placeholder();
+    auto chat = ChatTemplate::from_folder(context.folder);
+    if (!chat) throw Error(ErrorKind::usage, fmt::format("{}: found no chat template", folder_));
+    chat_.emplace(std::move(*chat));
+  }
+
+  Loss loss(uint64_t first, int64_t count) override {
+    std::vector<Scene> scenes = source_.make(first, count);
+    std::vector<Sample> samples(count);
+    parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) samples[i] = make_sample(scenes[i], first + static_cast<uint64_t>(i));
+    });
+    NamedTensors inputs = padded(samples);
+    if (pictures_) inputs["pixel_values"] = scene_pixels(scenes);
+    return {model_.forward(inputs).at("loss"), {}};
+  }
+
+ private:
+  Sample make_sample(const Scene& scene, uint64_t index) const {
+    auto turns = make_conversation(source_.world(), scene, options_, source_.seed(), index);
+    CounterRandom random(source_.seed() + 1, index);
+    bool dialogue = random.chance(dialogue_share_);
+    // What a model without eyes reads in the picture's place.
+    std::string words = pictures_ ? "" : describe(source_.world(), scene, turns.front().language, random);
+    Sample sample;
+    int64_t shared = 0;
+    for (size_t i = 0; i < turns.size(); ++i) {
+      bool opens = i == 0 || !dialogue;
+      Pieces pieces = render(turns, i, dialogue, words);
+      if (opens) {
+        if (i == 0) {
+          sample.add(encode(pieces.shared, scene), false, 0);
+          shared = sample.position;
+        }
+        sample.position = shared;
+      }
+      int64_t segment = dialogue ? 0 : static_cast<int64_t>(i) + 1;
+      sample.add(encode(pieces.question, scene), false, segment);
+      sample.add(encode(turns[i].answer, scene), true, segment);
+      // The token that ends an answer is learned too; what stands behind it opens the next turn.
+      std::vector<int32_t> end = encode(pieces.behind, scene);
+      if (!end.empty()) sample.add({end.front()}, true, segment);
+      if (dialogue && end.size() > 1) sample.add({end.begin() + 1, end.end()}, false, segment);
+    }
+    return sample;
+  }
+
+  // One turn of the rendered chat: what all questions about the scene share (up to the picture), the rest of the
+  // prompt, and what stands behind the answer.
+  struct Pieces {
+    std::string shared, question, behind;
+  };
+
+  Pieces render(const std::vector<Turn>& turns, size_t turn, bool dialogue, const std::string& words) const {
+    Json messages = Json::array();
+    for (size_t i = dialogue ? 0 : turn; i <= turn; ++i) {
+      bool first = messages.empty();
+      Json content = Json::array();
+      if (first && pictures_) content.push_back({{"type", "image"}});
+      content.push_back({{"type", "text"}, {"text", (first ? words : "") + turns[i].question}});
+      messages.push_back({{"role", "user"}, {"content", content}});
+      messages.push_back({{"role", "assistant"}, {"content", {{{"type", "text"}, {"text", kAnswer}}}}});
+    }
+    std::string chat = chat_->render(messages, Json::object(), false);
+    size_t answer = chat.rfind(kAnswer);
+    if (answer == std::string::npos)
+      throw Error(ErrorKind::usage, fmt::format("{}: the chat template drops or changes an answer", folder_));
+    // Where this turn begins: behind what is shared, or behind the answer before it.
+    std::string_view opening = pictures_ ? std::string_view(placeholder_) : std::string_view(words);
+    size_t begin = chat.find(opening) + opening.size();
+    Pieces pieces{chat.substr(0, begin), "", chat.substr(answer + kAnswer.size())};
+    if (size_t before = answer > 0 ? chat.rfind(kAnswer, answer - 1) : std::string::npos; before != std::string::npos)
+      begin = chat.find(pieces.behind, before) + pieces.behind.size();
+    pieces.question = chat.substr(begin, answer - begin);
+    return pieces;
+  }
+
+  std::vector<int32_t> encode(const std::string& text, const Scene& scene) const {
+    bool with_picture = pictures_ && text.find(placeholder_) != std::string::npos;
+    return processor_->tokenizer().encode(with_picture ? processor_->expand(text, {&scene.picture, 1}) : text, false);
+  }
+
+  static NamedTensors padded(const std::vector<Sample>& samples) {
+    size_t longest = 0;
+    for (const auto& sample : samples) longest = std::max(longest, sample.ids.size());
+    int64_t batch = static_cast<int64_t>(samples.size()), length = static_cast<int64_t>(longest);
+    at::Tensor ids = at::zeros({batch, length}, at::kLong), positions = at::zeros({batch, length}, at::kLong);
+    at::Tensor labels = at::full({batch, length}, kIgnored, at::kLong),
+               segments = at::full({batch, length}, -1, at::kLong);
+    for (int64_t row = 0; row < batch; ++row) {
+      auto put = [&](const auto& values, at::Tensor& into) {
+        std::copy(values.begin(), values.end(), into.data_ptr<int64_t>() + row * length);
+      };
+      put(samples[row].ids, ids);
+      put(samples[row].labels, labels);
+      put(samples[row].positions, positions);
+      put(samples[row].segments, segments);
+    }
+    at::Tensor looking = segments.unsqueeze(2), seen = segments.unsqueeze(1);
+    at::Tensor allowed = ((seen == looking) | (seen == 0)) & at::ones({length, length}, at::kBool).tril();
+    return {
+        {"input_ids", ids}, {"labels", labels}, {"position_ids", positions}, {"attention_mask", allowed.unsqueeze(1)}};
+  }
+
+  Model& model_;
+  SceneSource source_;
+  ConversationOptions options_;
+  double dialogue_share_;
+  bool pictures_;
+  std::string folder_, placeholder_;
+  std::unique_ptr<Processor> processor_;
+  std::optional<ChatTemplate> chat_;
+};
+
+}  // namespace
+
+std::unique_ptr<Objective> make_conversation_objective(const ObjectiveContext& context) {
+  std::string show = context.options.optional<std::string>("show", "pictures");
+  if (show != "pictures" && show != "words") context.options.reject("show", "pictures or words");
+  return std::make_unique<ConversationObjective>(context, show == "pictures");
+}
+
+}  // namespace nuri
