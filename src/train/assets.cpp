@@ -36,7 +36,9 @@ std::vector<fs::path> make_assets(const Recipe& recipe, const Stage& stage) {
   fs::path folder = assets_folder(recipe, stage);
   fs::create_directories(folder);
   if (!stage.processor.is_null())
-    write_file_atomically(folder / "preprocessor_config.json", stage.processor.dump(2) + "\n");
+    write_file_atomically(folder / "processor_config.json", stage.processor.dump(2) + "\n");
+  if (!stage.generation.is_null())
+    write_file_atomically(folder / "generation_config.json", stage.generation.dump(2) + "\n");
   if (recipe.tokenizer) make_tokenizer(*recipe.tokenizer, recipe, folder);
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path());

@@ -54,15 +54,33 @@ std::vector<ConfigReader> tables(const ConfigReader& reader, std::string_view ke
   return list;
 }
 
-Stage read_stage(const ConfigReader& reader) {
+// The three tables that become files beside the weights.
+void read_model(const ConfigReader& reader, const std::vector<Stage>& earlier, Stage& stage) {
+  if (auto name = reader.maybe<std::string>("like")) {
+    for (const auto& other : earlier) {
+      if (other.name != *name) continue;
+      stage.model = other.model, stage.processor = other.processor, stage.generation = other.generation;
+      return;
+    }
+    reader.reject("like", "the name of an earlier stage");
+  }
+  stage.model = reader.required<Json>("model");
+  stage.processor = reader.optional("processor", Json());
+  stage.generation = reader.optional("generation", Json());
+  for (const auto& [key, table] : {std::pair("model", &stage.model), std::pair("processor", &stage.processor),
+                                   std::pair("generation", &stage.generation)})
+    if (!table->is_null() && !table->is_object()) reader.reject(key, "a table");
+}
+
+Stage read_stage(const ConfigReader& reader, const std::vector<Stage>& earlier) {
   Stage stage{.name = reader.required<std::string>("name"),
-              .model = reader.required<Json>("model"),
-              .processor = reader.maybe<Json>("processor").value_or(Json()),
+              .model = {},
+              .processor = {},
+              .generation = {},
               .start = {},
               .train = read_train(reader.child("train")),
               .objective = ConfigReader(reader.required<Json>("objective"), reader.where("objective"))};
-  if (!stage.model.is_object()) reader.reject("model", "a table");
-  if (!stage.processor.is_null() && !stage.processor.is_object()) reader.reject("processor", "a table");
+  read_model(reader, earlier, stage);
   if (stage.name.empty() || stage.name.find('/') != std::string::npos || stage.name.starts_with("."))
     reader.reject("name", "a name that can be a folder's");
   for (const auto& start : tables(reader, "start")) {
@@ -84,7 +102,7 @@ Recipe read_recipe(const std::filesystem::path& file) {
   recipe.output = reader.optional<std::string>("output", "runs/" + recipe.name);
   recipe.seed = static_cast<uint64_t>(reader.optional<int64_t>("seed", 1));
   if (auto table = reader.maybe<Json>("tokenizer")) recipe.tokenizer.emplace(*table, reader.where("tokenizer"));
-  for (const auto& stage : tables(reader, "stage")) recipe.stages.push_back(read_stage(stage));
+  for (const auto& stage : tables(reader, "stage")) recipe.stages.push_back(read_stage(stage, recipe.stages));
   if (recipe.stages.empty())
     throw Error(ErrorKind::usage, fmt::format("{}: found no [[stage]], expected at least one", file.string()));
   if (auto folder = reader.maybe<std::string>("export")) recipe.export_to = *folder;

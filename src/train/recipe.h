@@ -33,8 +33,9 @@ struct TrainOptions {
 
 struct Stage {
   std::string name;
-  Json model;      // becomes config.json
-  Json processor;  // becomes preprocessor_config.json; null: none
+  Json model;       // becomes config.json
+  Json processor;   // becomes processor_config.json; null: none
+  Json generation;  // becomes generation_config.json; null: none
   std::vector<StartWeights> start;
   TrainOptions train;
   ConfigReader objective;  // read by the objective
@@ -54,6 +55,7 @@ struct Recipe {
   std::filesystem::path stage_folder(const Stage& stage) const { return output / stage.name; }
 };
 
+// A stage with `like` has the model, processor and generation tables of an earlier stage.
 // Throws Error(usage) for an unknown key, naming the nearest known one, and Error(format) for a value of the wrong
 // kind. Tables that others read ([stage.objective], [tokenizer], [evaluation]) are checked by them.
 Recipe read_recipe(const std::filesystem::path& file);
