@@ -27,8 +27,8 @@ nuri_unit_tests(nuri_torch_tests ${torch_tests} PCH nuri_with_torch LINK libnuri
 nuri_unit_tests(nuri_cli_tests ${cli_tests} OBJECTS "$<FILTER:$<TARGET_OBJECTS:nuri_cli>,EXCLUDE,/main\\.cpp>"
                 PCH nuri_plain LINK libnuri spdlog::spdlog CLI11::CLI11)
 
-# End-to-end tests, the laws and the installed package are scripts that need nothing but python3's own library.
-file(GLOB scripts CONFIGURE_DEPENDS tests/e2e/test_*.py tests/laws/test_*.py tests/install/test_*.py)
+# End-to-end tests, the laws, the set-up and the installed package are scripts that need no more than python3 itself.
+file(GLOB scripts CONFIGURE_DEPENDS tests/*/test_*.py)
 foreach(script ${scripts})
   cmake_path(GET script PARENT_PATH folder)
   cmake_path(GET folder FILENAME folder)
