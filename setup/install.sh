@@ -81,7 +81,7 @@ lacks_libraries() {
 install_wheel() {
   local python=/usr/bin/python3
   [ -x $python ] || python=python3
-  local pip=(.venv/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar off
+  local pip=(.venv/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar off --no-compile
     -r setup/requirements.txt)
   date >>"$log"
   echo "setup: installing $(cat setup/requirements.txt) into .venv/ (log: $log)"
