@@ -1,5 +1,6 @@
 """What the linker sees: code of one instruction set stays with it, and BLAS is libtorch's."""
 
+import functools
 import os
 import pathlib
 import re
@@ -21,10 +22,14 @@ def strangers(symbols, instruction_set):
             and not re.search(rf"\b{instruction_set}::", match[2])]
 
 
+@functools.cache
+def defines(library, symbol):
+    return re.search(rf" [TWi] {symbol}$", run("nm", "-D", "--defined-only", library), re.MULTILINE)
+
+
 def providers(libraries, symbol):
     """Those of `libraries`, in the order in which the loader searches them, that define `symbol`."""
-    return [library for library in libraries
-            if re.search(rf" [TWi] {symbol}$", run("nm", "-D", "--defined-only", library), re.MULTILINE)]
+    return [library for library in libraries if defines(library, symbol)]
 
 
 class Symbols(unittest.TestCase):
