@@ -31,7 +31,7 @@ FLOORS = {
 # `generate` knows the models by this header alone.
 GENERATE_KNOWS = {"models/parts/interface.h"}
 FREE_OF_TORCH = re.compile(
-    r"(base|formats|kernels|text|media|train/emoji_world)/|models/(.*/)?(config|\w+_config|\w+_processor)(_test)?\.\w+$")
+    r"(base|formats|kernels|text|media|train/emoji_world)/|models/(.*/)?([a-z0-9_]+_)?(config|processor)(_test)?\.\w+$")
 TORCH_HEADER = re.compile(r"(ATen|torch|c10|caffe2)/")
 TORCH_FLOORS = re.compile(r"(ops|weights|nn|cluster|generate|reason|tasks|serve|cli)/")
 PRIVATE_HEADER = re.compile(r"(ATen|torch|c10|fmt|spdlog|nlohmann|toml\+\+|pugixml)(/|\.|$)")
