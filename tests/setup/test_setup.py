@@ -129,6 +129,21 @@ class Setup(unittest.TestCase):
         self.machine(python3=PIP_INSTALLS.replace("libtorch_cpu.so", "other.so"))
         self.assert_fails("no libtorch")
 
+    def test_a_wheel_that_needs_its_dependencies(self):
+        # As a CUDA build does: its libraries ask for some that other wheels bring.
+        for command in ("-o libneeded_by_torch.so -Wl,-soname,libneeded_by_torch.so",
+                        "-o libtorch_cpu.so -Wl,--no-as-needed,-rpath,$ORIGIN ./libneeded_by_torch.so"):
+            subprocess.run(["/usr/bin/c++", "-shared", "-x", "c++", "/dev/null", "-x", "none", *command.split()],
+                           cwd=self.players, check=True)
+        brings = PIP_INSTALLS.replace("/bin/true", f'"{self.players}/libtorch_cpu.so"')
+        self.machine(python3=brings)
+        self.assert_fails("lacks shared libraries")
+        self.machine(python3=brings.replace('echo "$*"', f"""[[ "$*" = *--no-deps ]] || cp "{self.players}/libneeded_by_torch.so" $torch/lib
+    echo "$*\""""))
+        shutil.rmtree(self.project / ".venv")
+        done = self.run_setup()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_another_libtorch(self):
         self.assert_fails("NURI_TORCH=/nowhere", NURI_TORCH="/nowhere")
         self.assertEqual(self.run_setup().returncode, 0)
