@@ -1,9 +1,16 @@
 # cmake --install: the program, libnuri, its public headers, the bundled models, and what find_package(nuri) reads.
-# The public headers are those of src/tasks (<nuri/ask.h>, ...) and the error that they throw.
+# The public headers are those of src/tasks (<nuri/ask.h>, ...) without a line "// Not installed", and the error that
+# they throw.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS nuri_cli libnuri)
 file(GLOB public_headers CONFIGURE_DEPENDS src/tasks/*.h)
+foreach(header ${public_headers})
+  file(STRINGS ${header} private REGEX "^// Not installed")
+  if(private)
+    list(REMOVE_ITEM public_headers ${header})
+  endif()
+endforeach()
 install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/nuri)
 install(FILES src/base/error.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/nuri/base)
 install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/nuri/models OPTIONAL)

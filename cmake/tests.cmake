@@ -25,7 +25,7 @@ endfunction()
 nuri_unit_tests(nuri_plain_tests ${plain_tests} OBJECTS $<TARGET_OBJECTS:nuri_plain> PCH nuri_plain)
 nuri_unit_tests(nuri_torch_tests ${torch_tests} PCH nuri_with_torch LINK libnuri nuri_torch)
 nuri_unit_tests(nuri_cli_tests ${cli_tests} OBJECTS "$<FILTER:$<TARGET_OBJECTS:nuri_cli>,EXCLUDE,/main\\.cpp>"
-                PCH nuri_plain LINK libnuri spdlog::spdlog CLI11::CLI11)
+                PCH nuri_plain LINK libnuri CLI11::CLI11)
 
 # End-to-end tests, the laws, the set-up and the installed package are scripts that need no more than python3 itself.
 file(GLOB scripts CONFIGURE_DEPENDS tests/*/test_*.py)

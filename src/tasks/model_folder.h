@@ -1,5 +1,7 @@
 #pragma once
 
+// Not installed: for the tasks themselves.
+
 #include <filesystem>
 #include <string>
 

@@ -28,7 +28,7 @@ FLOORS = {
     "formats": (2, set()),
     "base": (1, set()),
 }
-# `generate` knows the models by this header alone.
+# `generate` knows the models by this header alone; its tests drive a real one.
 GENERATE_KNOWS = {"models/parts/interface.h"}
 FREE_OF_TORCH = re.compile(
     r"(base|formats|kernels|text|media|train/emoji_world)/|models/(.*/)?([a-z0-9_]+_)?(config|processor)(_test)?\.\w+$")
@@ -72,8 +72,14 @@ def breaches_of_quoted(path, target):
             yield f"family {families[0]} includes {target}, which stands above the families"
     elif other_floor not in allowed:
         yield f"floor {floor} ({folder}) includes {target} of floor {other_floor}"
-    if folder == "generate" and other == "models/parts" and target not in GENERATE_KNOWS:
+    knows_too_much = folder == "generate" and other == "models/parts" and target not in GENERATE_KNOWS
+    if knows_too_much and not path.endswith("_test.cpp"):
         yield f"generate includes {target}, and may know models/parts/interface.h only"
+
+
+def is_public(path, text):
+    """As cmake/install.cmake sees it."""
+    return re.fullmatch(r"tasks/\w+\.h", path) and "// Not installed" not in text
 
 
 def breaches(files):
@@ -98,26 +104,26 @@ def breaches(files):
             if target not in files:
                 yield f'src/{path}: includes "{name}", which is not in src/'
                 continue
-            if public and name != "base/error.h" and (target == name or floor_of(target)[0] != "tasks"):
+            if public and name != "base/error.h" and (target == name or not is_public(target, files[target])):
                 yield (f'src/{path}: is a public header, includes "{name}"; installed are base/error.h and the headers'
                        " of tasks, which name each other without a folder")
-            if free and (TORCH_FLOORS.match(target) or target.startswith("models/") and not FREE_OF_TORCH.match(target)):
+            if free and (TORCH_FLOORS.match(target) or re.match("models/", target) and not FREE_OF_TORCH.match(target)):
                 yield f"src/{path}: is free of torch, includes {target}"
-            # A test may look at what lies above it in its own folder's helpers, but at no higher floor either.
             for breach in breaches_of_quoted(path, target):
-                yield f"src/{path}: {breach}" + (" (in a test)" if is_test else "")
+                yield f"src/{path}: {breach}"
 
 
 class Floors(unittest.TestCase):
     def test_no_file_breaks_the_law(self):
         files = {str(path.relative_to("src")): (tree.ROOT / path).read_text() for path in tree.cpp_files("src")}
         self.assertGreater(len(files), 20)
-        self.assertEqual(list(breaches(files)), [])
+        found = list(breaches(files))
+        self.assertFalse(found, "\n".join(found))
 
     def test_seeded_breaches_are_found(self):
         headers = dict.fromkeys(
-            ["base/error.h", "formats/dtype.h", "kernels/cpu.h", "text/bpe.h", "media/image.h", "ops/ops.h", "nn/rope.h",
-             "models/parts/interface.h", "models/parts/vision.h", "models/llama/model.h", "models/llava/model.h",
+            ["base/error.h", "formats/dtype.h", "kernels/cpu.h", "text/bpe.h", "media/image.h", "ops/ops.h",
+             "nn/rope.h", "models/parts/interface.h", "models/parts/vision.h", "models/llama/model.h", "models/llava/model.h",
              "models/registry.h", "models/llava/config.h", "generate/engine.h", "train/loop.h", "reason/search.h",
              "tasks/ask.h", "tasks/picture.h", "cli/flags.h"], "")
         seeded = [
