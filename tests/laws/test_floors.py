@@ -88,9 +88,8 @@ def breaches(files):
         if floor_of(path) is None:
             yield f"src/{path}: lies on no floor"
             continue
-        is_test = re.search(r"_test\.cpp$", path)
         free = FREE_OF_TORCH.match(path)
-        public = re.fullmatch(r"tasks/\w+\.h", path)
+        public = is_public(path, text)
         for quoted, bracketed in INCLUDE.findall(text):
             name = quoted or bracketed
             if bracketed:
@@ -105,8 +104,8 @@ def breaches(files):
                 yield f'src/{path}: includes "{name}", which is not in src/'
                 continue
             if public and name != "base/error.h" and (target == name or not is_public(target, files[target])):
-                yield (f'src/{path}: is a public header, includes "{name}"; installed are base/error.h and the headers'
-                       " of tasks, which name each other without a folder")
+                yield (f'src/{path}: is a public header, includes "{name}"; installed are base/error.h and the public'
+                       " headers, which name each other without a folder")
             if free and (TORCH_FLOORS.match(target) or re.match("models/", target) and not FREE_OF_TORCH.match(target)):
                 yield f"src/{path}: is free of torch, includes {target}"
             for breach in breaches_of_quoted(path, target):
