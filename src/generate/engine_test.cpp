@@ -22,7 +22,7 @@ class TinyModel : public CausalLM {
       : decoder_(WeightView(std::make_shared<TrainingStore>(5)), parse_llama_config(config(std::move(changes)))) {}
 
   NamedTensors forward(const NamedTensors& inputs) override {
-    return {{"logits", forward_batch(decoder_, decoder_.embed(inputs.at("input_ids")), inputs)}};
+    return forward_batch(decoder_, decoder_.embed(inputs.at("input_ids")), inputs);
   }
   Limits limits() const override { return decoder_.limits(); }
   nn::CacheShape cache_shape() const override { return decoder_.cache_shape(); }

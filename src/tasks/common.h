@@ -9,9 +9,9 @@ namespace nuri {
 
 // Which model, and where and how it runs.
 struct ModelOptions {
-  std::string model;           // a folder, or the name of a bundled model
+  std::string model = {};      // a folder, or the name of a bundled model
   std::string device = "cpu";  // cpu, cuda
-  std::string dtype;           // float32, bfloat16, float16; empty: as in the file
+  std::string dtype = {};      // float32, bfloat16, float16; empty: as in the file
   std::string weights = "native";
   int threads = 0;  // 0: all cores
 };
