@@ -9,16 +9,25 @@
 namespace nuri {
 namespace {
 
-void check_size(size_t size) {
-  if (size > kMaxTextBytes)
-    throw Error(ErrorKind::resource, fmt::format("tokenizer: found a text of more than {} MiB while normalizing, "
-                                                 "expected less",
-                                                 kMaxTextBytes >> 20));
-}
+constexpr size_t kMaxInput = size_t{1} << 30;
+// Normalizing may make a text longer by this factor, beyond which the file is thought to be hostile.
+constexpr size_t kMaxGrowth = 32;
+constexpr size_t kAlwaysAllowed = size_t{4} << 20;
 
 }  // namespace
 
-AlignedText::AlignedText(std::string text, bool tracked) : text_(std::move(text)), tracked_(tracked) {
+void AlignedText::check_size(size_t size) const {
+  if (size > limit_)
+    throw Error(ErrorKind::resource,
+                fmt::format("tokenizer: found a text that grows beyond {} bytes while it is normalized or read, "
+                            "expected less",
+                            limit_));
+}
+
+AlignedText::AlignedText(std::string text, bool tracked)
+    : text_(std::move(text)),
+      limit_(std::min(kMaxInput, std::max(kAlwaysAllowed, kMaxGrowth * text_.size()))),
+      tracked_(tracked) {
   check_size(text_.size());
   if (!tracked_) return;
   origins_.resize(text_.size());
@@ -32,6 +41,7 @@ AlignedText AlignedText::slice(size_t begin, size_t end) const {
   AlignedText part;
   part.text_ = text_.substr(begin, end - begin);
   part.tracked_ = tracked_;
+  part.limit_ = limit_;
   if (!tracked_) return part;
   const uint32_t origin = begin < end ? origins_[begin] : static_cast<uint32_t>(begin);
   part.shift_ = shift_ + origin;
@@ -112,19 +122,10 @@ void AlignedText::prepend(std::string_view text) {
   if (tracked_) origins_.insert(origins_.begin(), text.size(), origins_.front());
 }
 
-void AlignedText::replace(const std::vector<Span>& spans, std::string_view content) {
-  size_t size = 0;
-  bool changed = false;
-  for (const Span& span : spans) {
-    size += span.match ? content.size() : span.end - span.begin;
-    changed |= span.match;
-  }
-  check_size(size);
-  if (!changed) return;
+void AlignedText::replace(const Pattern& pattern, std::string_view content) {
   std::string text;
-  text.reserve(size);
   std::vector<uint32_t> origins;
-  for (const Span& span : spans) {
+  pattern.visit(text_, [&](const Span& span) {
     if (!span.match) {
       text.append(text_, span.begin, span.end - span.begin);
       if (tracked_) origins.insert(origins.end(), origins_.begin() + span.begin, origins_.begin() + span.end);
@@ -132,7 +133,8 @@ void AlignedText::replace(const std::vector<Span>& spans, std::string_view conte
       text += content;
       if (tracked_) origins.resize(text.size(), span.end == 0 ? 0 : origins_[span.end - 1]);
     }
-  }
+    check_size(text.size());
+  });
   text_ = std::move(text);
   origins_ = std::move(origins);
 }

@@ -32,19 +32,19 @@ class AlignedText {
   void keep_if(const std::function<bool(char32_t)>& keep);
   void map(const std::function<char32_t(char32_t)>& change);
   void prepend(std::string_view text);
-  void replace(const std::vector<Span>& spans, std::string_view content);
+  void replace(const Pattern& pattern, std::string_view content);
   void strip(bool left, bool right);
 
  private:
   AlignedText() = default;
 
+  void check_size(size_t size) const;
+
   std::string text_;
   std::vector<uint32_t> origins_;  // of each byte, relative to shift_; empty when untracked
   size_t shift_ = 0;               // where the piece starts in the input
+  size_t limit_ = 0;               // bytes that the text may grow to
   bool tracked_ = false;
 };
-
-// The longest text that normalizing may make, in bytes.
-constexpr size_t kMaxTextBytes = size_t{256} << 20;
 
 }  // namespace nuri

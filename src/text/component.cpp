@@ -7,6 +7,11 @@
 
 namespace nuri {
 
+bool is_integer_between(const Json& value, int64_t low, int64_t high) {
+  if (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT64_MAX}) return false;
+  return value.is_number_integer() && value.get<int64_t>() >= low && value.get<int64_t>() <= high;
+}
+
 std::string shown_json(const Json& value) {
   if (value.is_structured() && value.size() > 8)
     return value.is_array() ? fmt::format("a list of {}", value.size()) : fmt::format("an object of {}", value.size());
@@ -52,8 +57,7 @@ bool Component::boolean(std::string_view key, bool fallback) const { return has(
 
 int64_t Component::integer(std::string_view key, int64_t low, int64_t high) const {
   const Json& value = at(key);
-  const bool large = value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT64_MAX};
-  if (!value.is_number_integer() || large || value.get<int64_t>() < low || value.get<int64_t>() > high)
+  if (!is_integer_between(value, low, high))
     fail(key, shown_json(value), fmt::format("an integer between {} and {}", low, high));
   return value.get<int64_t>();
 }

@@ -48,6 +48,9 @@ class Component {
   std::string file_, path_;
 };
 
+// True for an integer of [low, high].
+bool is_integer_between(const Json& value, int64_t low, int64_t high);
+
 // A value as a message shows it: short, on one line.
 std::string shown_json(const Json& value);
 

@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "base/error.h"
-#include "text/aligned_text.h"
 #include "text/byte_alphabet.h"
 #include "text/normalizers.h"
 #include "text/pre_tokenizers.h"
@@ -15,15 +14,23 @@
 namespace nuri {
 namespace {
 
+constexpr size_t kMaxTokenBytes = size_t{16} << 20;
+
+void check_size(const std::string& token) {
+  if (token.size() > kMaxTokenBytes)
+    throw Error(ErrorKind::resource,
+                fmt::format("tokenizer: found a token that grows beyond {} MiB while it is decoded, "
+                            "expected less",
+                            kMaxTokenBytes >> 20));
+}
+
 // A stage that needs its tokens whole.
 class TokenStage : public DecodeStage {
  public:
   explicit TokenStage(DecodeStage& next) : next_(next) {}
   void push(std::string_view chunk, bool end) final {
     token_ += chunk;
-    if (token_.size() > kMaxTextBytes)
-      throw Error(ErrorKind::resource,
-                  fmt::format("tokenizer: found a decoded token of more than {} MiB", kMaxTextBytes >> 20));
+    check_size(token_);
     if (!end) return;
     std::string token = std::move(token_);
     token_.clear();
@@ -78,12 +85,14 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
       append_utf8(out, next_code_point(text, at));
       out += to;
     }
+    check_size(out);
     return out;
   }
   size_t last = 0;
   for (size_t at; (at = text.find(from, last)) != std::string_view::npos; last = at + from.size()) {
     out += text.substr(last, at - last);
     out += to;
+    check_size(out);
   }
   return out += text.substr(last);
 }
@@ -349,12 +358,10 @@ std::unique_ptr<Decoder> replace_decoder(const Component& component) {
                                           std::string token, size_t) {
     if (token.empty()) return token;
     std::string out;
-    for (const Span& span : pattern.find(token)) {
+    pattern.visit(token, [&](const Span& span) {
       out += span.match ? std::string_view(content) : std::string_view(token).substr(span.begin, span.end - span.begin);
-      if (out.size() > kMaxTextBytes)
-        throw Error(ErrorKind::resource,
-                    fmt::format("tokenizer: found a decoded token of more than {} MiB", kMaxTextBytes >> 20));
-    }
+      check_size(out);
+    });
     return out;
   });
 }

@@ -66,7 +66,7 @@ class ReplaceNormalizer : public Normalizer {
  public:
   explicit ReplaceNormalizer(const Component& component)
       : pattern_(read_pattern(component)), content_(component.string("content")) {}
-  void apply(AlignedText& text) const override { text.replace(pattern_.find(text.text()), content_); }
+  void apply(AlignedText& text) const override { text.replace(pattern_, content_); }
 
  private:
   Pattern pattern_;

@@ -85,7 +85,7 @@ class TemplatePostProcessor : public PostProcessor {
   static std::vector<int32_t> read_ids(const Component& token) {
     std::vector<int32_t> ids;
     for (const Json& id : token.list("ids")) {
-      if (!id.is_number_unsigned() || id.get<uint64_t>() > static_cast<uint64_t>(kMaxTokenId))
+      if (!is_integer_between(id, 0, kMaxTokenId))
         token.fail("ids", shown_json(id), fmt::format("integers between 0 and {}", kMaxTokenId));
       ids.push_back(id.get<int32_t>());
     }
@@ -113,8 +113,7 @@ class BertPostProcessor : public PostProcessor {
  private:
   static int32_t read_id(const Component& component, std::string_view key) {
     const Json& pair = component.list(key);
-    if (pair.size() != 2 || !pair[0].is_string() || !pair[1].is_number_unsigned() ||
-        pair[1].get<uint64_t>() > static_cast<uint64_t>(kMaxTokenId))
+    if (pair.size() != 2 || !pair[0].is_string() || !is_integer_between(pair[1], 0, kMaxTokenId))
       component.fail(key, shown_json(pair), "a pair of a token and its id");
     return pair[1].get<int32_t>();
   }

@@ -73,7 +73,7 @@ class MetaspacePreTokenizer : public PreTokenizer {
 
   void apply(std::vector<Piece>& pieces) const override {
     split_pieces(pieces, [&](AlignedText text, std::vector<Piece>& out) {
-      text.replace(space_.find(text.text()), text_);
+      text.replace(space_, text_);
       const bool wanted = scheme_ == PrependScheme::always || (scheme_ == PrependScheme::first && text.at_start());
       if (wanted && !text.text().starts_with(text_)) text.prepend(text_);
       if (split_)

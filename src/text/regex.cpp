@@ -50,15 +50,13 @@ std::string message_of(int code) {
   return reinterpret_cast<const char*>(text);
 }
 
-std::vector<Span> find_plain(std::string_view text, std::string_view wanted) {
-  std::vector<Span> spans;
+void visit_plain(std::string_view text, std::string_view wanted, const std::function<void(const Span&)>& take) {
   size_t last = 0;
   for (size_t at; (at = text.find(wanted, last)) != std::string_view::npos; last = at + wanted.size()) {
-    if (last != at) spans.push_back({last, at, false});
-    spans.push_back({at, at + wanted.size(), true});
+    if (last != at) take({last, at, false});
+    take({at, at + wanted.size(), true});
   }
-  if (last != text.size()) spans.push_back({last, text.size(), false});
-  return spans;
+  if (last != text.size()) take({last, text.size(), false});
 }
 
 }  // namespace
@@ -100,9 +98,14 @@ Pattern Pattern::regex(std::string_view expression, std::string where) {
 }
 
 std::vector<Span> Pattern::find(std::string_view text) const {
-  if (text.empty()) return {{0, 0, false}};
-  if (!code_) return find_plain(text, plain_);
   std::vector<Span> spans;
+  visit(text, [&](const Span& span) { spans.push_back(span); });
+  return spans;
+}
+
+void Pattern::visit(std::string_view text, const std::function<void(const Span&)>& take) const {
+  if (text.empty()) return take({0, 0, false});
+  if (!code_) return visit_plain(text, plain_, take);
   Matcher& with = matcher();
   size_t from = 0, previous = 0, last_match = SIZE_MAX;
   while (from <= text.size()) {
@@ -121,12 +124,11 @@ std::vector<Span> Pattern::find(std::string_view text) const {
       continue;
     }
     from = last_match = end;
-    if (begin > previous) spans.push_back({previous, begin, false});
-    spans.push_back({begin, end, true});
+    if (begin > previous) take({previous, begin, false});
+    take({begin, end, true});
     previous = end;
   }
-  if (previous != text.size()) spans.push_back({previous, text.size(), false});
-  return spans;
+  if (previous != text.size()) take({previous, text.size(), false});
 }
 
 }  // namespace nuri

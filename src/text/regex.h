@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@ class Pattern {
   // Matches from left to right and what lies between, covering the text; an empty text gives one empty span.
   // Throws Error(resource) when the expression takes too many steps on this text.
   std::vector<Span> find(std::string_view text) const;
+  // The same, one by one.
+  void visit(std::string_view text, const std::function<void(const Span&)>& take) const;
 
  private:
   struct Code;

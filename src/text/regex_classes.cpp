@@ -35,14 +35,20 @@ bool compiles(const std::string& pattern) {
 const std::map<std::string, std::string, std::less<>>& named_sets() {
   static const std::map<std::string, std::string, std::less<>> sets = [] {
     const std::string space(kRegexSpace), word(kRegexWord);
-    std::map<std::string, std::string, std::less<>> names = {{"alnum", R"(\p{Alphabetic}\p{Nd})"},
-                                                             {"alpha", R"(\p{Alphabetic})"},
+    // With what Unicode added to these properties after PCRE2's tables.
+    const std::string alphabetic =
+        R"(\p{Alphabetic}\x{363}-\x{36F}\x{C04}\x{F82}\x{F83}\x{1DD3}-\x{1DE6}\x{11080}\x{11081})";
+    const std::string lowercase = R"(\p{Lowercase}\x{10FC}\x{A7F2}-\x{A7F4}\x{AB69})";
+    std::map<std::string, std::string, std::less<>> names = {{"alnum", alphabetic + R"(\p{Nd})"},
+                                                             {"alpha", alphabetic},
+                                                             {"alphabetic", alphabetic},
                                                              {"blank", R"(\x09\p{Zs})"},
                                                              {"cntrl", R"(\p{Cc})"},
                                                              {"digit", R"(\p{Nd})"},
                                                              {"graph", "^" + space + R"(\p{Cc}\p{Cn}\p{Cs})"},
                                                              {"print", R"(^\x{2028}\x{2029}\p{Cc}\p{Cn}\p{Cs})"},
-                                                             {"lower", R"(\p{Lowercase})"},
+                                                             {"lower", lowercase},
+                                                             {"lowercase", lowercase},
                                                              {"upper", R"(\p{Uppercase})"},
                                                              {"space", space},
                                                              {"xdigit", "0-9A-Fa-f"},

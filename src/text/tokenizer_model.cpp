@@ -16,8 +16,7 @@ Vocabulary Vocabulary::from_object(const Component& component, std::string_view 
   int64_t last = -1;
   for (auto it = object.begin(); it != object.end(); ++it) {
     const Json& id = *it;
-    const bool valid = id.is_number_unsigned() && id.get<uint64_t>() <= static_cast<uint64_t>(kMaxTokenId);
-    if (!valid)
+    if (!is_integer_between(id, 0, kMaxTokenId))
       component.fail(key, fmt::format("the id {} of the token {}", shown_json(id), shown_json(it.key())),
                      fmt::format("an integer between 0 and {}", kMaxTokenId));
     vocabulary.ids_.emplace(it.key(), id.get<int32_t>());

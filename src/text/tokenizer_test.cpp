@@ -114,11 +114,11 @@ TEST(Tokenizer, ReadsBrokenUtf8AsReplacementCharacters) {
 
 TEST(StreamDecoder, HoldsTheBytesOfACharacterBack) {
   const auto tokenizer = tokenizer_with([](Json&) {});
-  const std::vector<int32_t> ids = {98, 99, 100};  // the bytes of U+C54A
+  const std::vector<int32_t> ids = {98, 99, 100};  // the bytes of U+C548
   StreamDecoder decoder(tokenizer, false);
   EXPECT_EQ(decoder.push(ids[0]), "");
   EXPECT_EQ(decoder.push(ids[1]), "");
-  EXPECT_EQ(decoder.push(ids[2]), "\uC54A");
+  EXPECT_EQ(decoder.push(ids[2]), "\uC548");
   EXPECT_EQ(decoder.push(ids[0]), "");
   EXPECT_EQ(decoder.push(tokenizer.encode("h")[0]), "\uFFFDh");
   EXPECT_EQ(decoder.push(ids[0]), "");
@@ -281,7 +281,18 @@ TEST(TokenizerHostile, BoundsWhatNormalizingMakes) {
       parts.push_back(parse_json(R"({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"})", "p"));
     d["normalizer"] = {{"type", "Sequence"}, {"normalizers", parts}};
   });
-  EXPECT_NE(message_of([&] { tokenizer.encode("a"); }, ErrorKind::resource).find("256 MiB"), std::string::npos);
+  EXPECT_NE(message_of([&] { tokenizer.encode("a"); }, ErrorKind::resource).find("grows beyond 4194304 bytes"),
+            std::string::npos);
+}
+
+TEST(TokenizerHostile, BoundsWhatDecodingMakes) {
+  const auto tokenizer = tokenizer_with([](Json& d) {
+    Json parts = Json::array();
+    for (int i = 0; i < 60; ++i) parts.push_back(parse_json(R"({"type": "BPEDecoder", "suffix": ""})", "p"));
+    d["decoder"] = {{"type", "Sequence"}, {"decoders", parts}};
+  });
+  const std::vector<int32_t> ids = {1, 2};
+  EXPECT_NE(message_of([&] { tokenizer.decode(ids); }, ErrorKind::resource).find("16 MiB"), std::string::npos);
 }
 
 TEST(TokenizerHostile, SaysWhenTheUnknownTokenIsMissing) {

@@ -252,8 +252,91 @@ def box_notation():
     yield "empty_file", b""
 
 
+def tokenizer():
+    byte_tokens = {f"<0x{b:02X}>": b for b in range(256)}
+    bpe = {"type": "BPE", "vocab": {"<unk>": 0, "a": 1, "b": 2, "ab": 3, "▁": 4, "H": 5, "e": 6, "He": 7},
+           "merges": ["a b", ["H", "e"]], "unk_token": "<unk>", "fuse_unk": True}
+
+    def document(**parts):
+        return json.dumps({"version": "1.0", "added_tokens": [], "model": bpe} | parts, ensure_ascii=False).encode()
+
+    token = {"id": 8, "content": "<s>", "single_word": False, "lstrip": True, "rstrip": True, "normalized": False, "special": True}
+    yield "byte_level", document(added_tokens=[token], decoder={"type": "ByteLevel"}, pre_tokenizer={
+        "type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True})
+    yield "split", document(pre_tokenizer={"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "pattern": {"Regex": r"(?i:'s)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|\s+(?!\S)|\s+"},
+         "behavior": "MergedWithNext", "invert": True}, {"type": "Digits", "individual_digits": True},
+        {"type": "Punctuation", "behavior": "Contiguous"}, {"type": "CharDelimiterSplit", "delimiter": "l"},
+        {"type": "UnicodeScripts"}, {"type": "FixedLength", "length": 2}, {"type": "Whitespace"}]})
+    yield "llama", document(
+        model=bpe | {"vocab": byte_tokens | {"<unk>": 256}, "merges": [], "byte_fallback": True, "end_of_word_suffix": "</w>",
+                     "continuing_subword_prefix": "##"},
+        normalizer={"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]},
+        decoder={"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"Regex": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 1}]},
+        post_processor={"type": "TemplateProcessing", "single": [
+            {"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}], "pair": [],
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}})
+    yield "unigram", document(
+        model={"type": "Unigram", "unk_id": 0, "byte_fallback": True, "vocab": [["<unk>", 0], ["▁", -2], ["a", -1.5], ["▁a", -1]]},
+        normalizer={"type": "Precompiled", "precompiled_charsmap": "CAAAAAAEAAAAAAAAYgA="},
+        pre_tokenizer={"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False},
+        decoder={"type": "Metaspace", "replacement": "▁", "add_prefix_space": True})
+    yield "word_piece", document(
+        model={"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+               "vocab": {"[UNK]": 0, "hello": 1, "##l": 2, "a": 3}},
+        normalizer={"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "lowercase": True},
+        pre_tokenizer={"type": "BertPreTokenizer"}, decoder={"type": "WordPiece", "prefix": "##", "cleanup": True},
+        post_processor={"type": "BertProcessing", "sep": ["b", 2], "cls": ["a", 1]})
+    yield "word_level", document(
+        model={"type": "WordLevel", "unk_token": "<unk>", "vocab": {"<unk>": 0, "a": 5}},
+        normalizer={"type": "Sequence", "normalizers": [
+            {"type": kind} for kind in ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt", "ByteLevel")]
+            + [{"type": "Strip", "strip_left": True, "strip_right": True}]},
+        decoder={"type": "CTC", "pad_token": "a", "word_delimiter_token": "|", "cleanup": True})
+    yield "no_type", json.dumps({"model": {"vocab": {"a": 0}, "merges": []}}).encode()
+    doubling = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
+    yield "grows", document(normalizer={"type": "Sequence", "normalizers": [doubling] * 40})
+    yield "decoder_grows", document(decoder={"type": "Sequence", "decoders": [{"type": "BPEDecoder", "suffix": ""}] * 40})
+    yield "backtracks", document(pre_tokenizer={"type": "Split", "pattern": {"Regex": "(.|.|..)*x"}, "behavior": "Removed"})
+    yield "unknown_component", document(normalizer={"type": "Magic\n"})
+    yield "shared_id", document(model=bpe | {"vocab": {"a": 1, "b": 1}})
+    yield "huge_id", document(model=bpe | {"vocab": {"a": 2**62}})
+    yield "merge_unknown", document(model=bpe | {"merges": ["x y"]})
+    yield "merge_short", document(model=bpe | {"continuing_subword_prefix": "a", "merges": ["a b"]})
+    yield "charsmap_short", document(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAA="})
+    yield "charsmap_beyond", document(normalizer={"type": "Precompiled", "precompiled_charsmap": "/////wAAAAA="})
+    yield "template_unknown", document(post_processor={
+        "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}}], "pair": [], "special_tokens": {}})
+    yield "no_model", b'{"version": "1.0"}'
+    yield "no_object", b"[]"
+    yield "empty_file", b""
+
+
+def regex():
+    text = "Hello  World's 123\n\t한글 e\u0301 ²½".encode()
+    for name, pattern in {
+            "llama3": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+(?!\S)|\s+",
+            "classes": r"[a-z&&[^aeiou]]|[^(\s|[.,!])]+|[[:alpha:][:^punct:]\S]|[]a\]-]|[\w&&\p{Han}]",
+            "options": r"a(?i)b|c(?-i:d)(?mx: . # x\n)|(?x) e",
+            "intervals": r"a{2}+b{,3}c{1,}?d{2}?{e{1,2}",
+            "escapes": r"\x41\x{ac00}\u0042\t\0\012\h\R\X\b\B\A\z\Z\G\N\O\-\p{^L}\P{Alnum}",
+            "groups": r"(?<n>a)\k<n>(b)\1(?>c)(?=d)(?!e)(?<=f)(?<!g)(?#h)",
+            "backtracks": r"(.|.|..)*x",
+            "unclosed": r"(a[b&&[c",
+            "empty": r"",
+    }.items():
+        yield name, pattern.encode() + b"\n" + text
+    yield "deep_groups", b"(" * 2000 + b"\na"
+    yield "deep_classes", b"[" * 2000 + b"\na"
+    yield "bad_utf8", b"[\xff-\xfe]\xf0\n\xff"
+    yield "empty_file", b""
+
+
 def main():
-    makers = {maker.__name__: maker for maker in (safetensors, config, image, box_notation)}
+    makers = {maker.__name__: maker for maker in (safetensors, config, image, box_notation, tokenizer, regex)}
     for parser in sys.argv[1:] or makers:
         folder = CORPUS / parser
         folder.mkdir(parents=True, exist_ok=True)
