@@ -113,6 +113,7 @@ TEST_F(ChatTemplateParity, FullRun) {
 
 std::string render(const std::string& source, const Json& variables = Json::object()) {
   ChatTemplate chat(source, "t.jinja");
+  chat.set_limits({.steps = 1'000'000});
   return chat.render(Json{{{"role", "user"}, {"content", "Hi"}}}, variables);
 }
 
@@ -186,7 +187,7 @@ TEST(ChatTemplate, DeepNestingIsRefused) {
     for (int i = 0; i < times; ++i) out += text;
     return out;
   };
-  for (int times : {1000, 100000}) {
+  for (int times : {1000, 10000}) {
     for (const auto& [open, middle, close] : std::vector<std::array<std::string, 3>>{{"(", "1", ")"},
                                                                                      {"[", "1", "]"},
                                                                                      {"{1:", "1", "}"},

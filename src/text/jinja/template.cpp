@@ -17,7 +17,7 @@ std::string one_line(std::string text) {
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20) c = ' ';
   }
-  constexpr size_t kLongest = 2000;
+  constexpr size_t kLongest = 1000;
   return text.size() > kLongest ? text.substr(0, byte_offset(text, kLongest / 4)) + "..." : text;
 }
 
