@@ -165,7 +165,7 @@ class Collector {
     if (work_ > kMaxWork) throw SyntaxFailure{line, "too many variables for so many branches"};
   }
 
-  static constexpr int64_t kMaxWork = 10'000'000;
+  static constexpr int64_t kMaxWork = 1'000'000;
   Symbols* symbols_;
   int64_t& work_;
 };
