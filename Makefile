@@ -9,7 +9,7 @@
 
 JOBS ?= $(shell nproc)
 MODEL = models/emoji-world
-PICTURE = $(MODEL)/example.png
+PICTURE = docs/scene.png
 QUESTION = What is in this picture, and where?
 
 .DELETE_ON_ERROR:
