@@ -300,7 +300,7 @@ class Rewriter {
     char32_t code = 0;
     if (character_escape(code)) return literal(code);
     const char c = peek();
-    const std::string word = "[" + std::string(kRegexWord) + R"(\xB2\xB3\xB9\xBC-\xBE])";
+    const std::string word = fmt::format(R"([{}\xB2\xB3\xB9\xBC-\xBE])", kRegexWord);
     switch (c) {
       case 'b':
         ++at_;
