@@ -99,7 +99,7 @@ CONVERSATIONS = {
     "more keys": chat({"role": "user", "content": "x", "name": "Kim", "weight": 1.5, "flag": True}, {"role": "tool", "content": [1, None, {"a": "b"}]}),
     "data": chat(
         user("Hello World"), assistant("안녕 세상"),
-        n=7, zero=0, neg=-3, big=1234567890123, f=2.5, g=-0.125, h=1e14, tiny=1e-7, yes=True, no=False, nothing=None,
+        n=7, zero=0, neg=-3, big=123456, f=2.5, g=-0.125, h=1e14, tiny=1e-7, yes=True, no=False, nothing=None,
         s="Hello, World!", k="한국어 문장 입니다", e="", sp="  \t padded \n ", q="it's \"quoted\" \\ back", u="Straße ÀÉ ǆ ﬁ", num="42", fl="3.75",
         lines="one\ntwo\r\nthree\n\nfour", html="<b>&amp;</b>", fmt="%s-%d", csv="a,b,,c",
         xs=[3, 1, 2], ys=["b", "A", "c", "a"], mixed=[1, "two", 3.0, None, True, [4]], empty=[], nested=[[1, 2], [3], []],

@@ -62,7 +62,6 @@ class RangeIterator : public Iterator {
   }
 };
 
-// The rest of an active loop, when a template iterates over `loop` itself: Jinja yields pairs nobody uses.
 [[noreturn]] void not_iterable(const Value& value) {
   fail(fmt::format("'{}' object is not iterable", type_name(value)));
 }

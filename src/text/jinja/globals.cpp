@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <cstring>
 #include <ctime>
 
 #include "text/jinja/arguments.h"
@@ -131,8 +130,12 @@ Value strftime_now(Interpreter& interpreter, const Value&, const Arguments& argu
   auto now = static_cast<std::time_t>(interpreter.now());
   std::tm time{};
   localtime_r(&now, &time);
-  std::string out(format.size() * 32 + 64, '\0');
-  interpreter.runtime().charge_text(out.size());
+  constexpr size_t kLongest = 1000;
+  if (format.size() > kLongest) {
+    fail(ErrorKind::resource,
+         fmt::format("a date format of {} bytes, at most {} are allowed", format.size(), kLongest));
+  }
+  std::string out(format.size() * 64 + 64, '\0');
   out.resize(std::strftime(out.data(), out.size(), format.c_str(), &time));
   return make_string(interpreter.runtime(), std::move(out));
 }

@@ -145,10 +145,10 @@ struct CallArguments {
 class Callable : public Object {
  public:
   virtual Value call(Interpreter& interpreter, const CallArguments& arguments) = 0;
-  // An attribute such as macro.name or loop.index; nullptr kinds of it are Kind::missing.
+  // An attribute such as macro.name or loop.index; Kind::missing when there is none.
   virtual Value attribute(Interpreter&, std::string_view) { return {}; }
   virtual std::string repr() const = 0;
-  // Only macros take the keyword `caller` of a call block by themselves.
+  // Python's len(), which `loop` has; -1 for what has none.
   virtual int64_t size(Interpreter&) { return -1; }
 };
 
