@@ -1,10 +1,70 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
+#include "kernels/convert.h"
+#include "kernels/few_rows.h"
+#include "ops/kernel_access.h"
 #include "ops/ops.h"
 
 namespace nuri::ops {
+namespace {
+
+// Up to here a product is bound by reading the weights once.
+constexpr int64_t kFewRows = 16;
+// Bytes of float32 weights made at a time: they stay in the second-level caches until the product has read them.
+constexpr int64_t kBlockBytes = 4 << 20;
+
+at::Tensor few_rows(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  int64_t m = x.size(0), n = weight.size(0), k = weight.size(1);
+  at::Tensor y = at::empty({m, n}, x.options());
+  kernels::ConstVector added;
+  if (bias.defined()) added = {bias.const_data_ptr(), element_of(bias)};
+  kernels::few_rows_product(m, n, k, {x.const_data_ptr(), element_of(x), k},
+                            {weight.const_data_ptr(), element_of(weight), weight.stride(0)},
+                            {y.mutable_data_ptr(), element_of(y), n}, added);
+  return y;
+}
+
+// The product in float32, some rows of the weight at a time, so that no whole copy of it is made.
+at::Tensor in_float_blocks(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  int64_t m = x.size(0), n = weight.size(0), k = weight.size(1);
+  at::Tensor y = at::empty({m, n}, x.options()), wide = x.to(at::kFloat);
+  int64_t rows = std::clamp<int64_t>(kBlockBytes / (4 * std::max<int64_t>(k, 1)), 64, std::max<int64_t>(n, 64));
+  at::Tensor scratch = at::empty({std::min(rows, n), k}, wide.options());
+  at::Tensor product = at::empty({m, std::min(rows, n)}, wide.options());
+  for (int64_t begin = 0; begin < n; begin += rows) {
+    int64_t count = std::min(rows, n - begin);
+    const char* from = static_cast<const char*>(weight.const_data_ptr()) + begin * k * weight.element_size();
+    kernels::convert_parallel(from, element_of(weight), scratch.mutable_data_ptr(), kernels::Element::float32,
+                              count * k);
+    at::Tensor out = product.narrow(1, 0, count), block = scratch.narrow(0, 0, count).t();
+    if (bias.defined()) {
+      at::addmm_out(out, bias.narrow(0, begin, count).to(at::kFloat), wide, block);
+    } else {
+      at::mm_out(out, wide, block);
+    }
+    y.narrow(1, begin, count).copy_(out);
+  }
+  return y;
+}
+
+}  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  at::ScalarType type = weight.scalar_type();
+  bool fits = x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1) && weight.is_contiguous() &&
+              x.scalar_type() == type && (!bias.defined() || bias.is_contiguous());
+  if (fits && x.numel() > 0 && kernels_may_run({x, weight, bias})) {
+    int64_t count = x.numel() / x.size(-1);
+    bool few = count <= kFewRows, slow = !multiplies_fast(type);
+    if (few || slow) {
+      at::Tensor rows = x.reshape({count, x.size(-1)}).contiguous();
+      std::vector<int64_t> shape = x.sizes().vec();
+      shape.back() = weight.size(0);
+      return (few ? few_rows(rows, weight, bias) : in_float_blocks(rows, weight, bias)).view(shape);
+    }
+  }
   return at::linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
 }
 

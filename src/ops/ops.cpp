@@ -7,30 +7,22 @@
 
 namespace nuri::ops {
 
-at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  at::Tensor wide = x.to(at::kFloat);
-  at::Tensor scaled = wide * at::rsqrt(wide.square().mean(-1, true) + epsilon);
-  return weight * scaled.to(x.scalar_type());
-}
-
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon) {
   return at::layer_norm(x, {x.size(-1)}, weight, bias, epsilon);
-}
-
-at::Tensor rotate_half(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
-  auto halves = x.chunk(2, -1);
-  at::Tensor c = cosine.unsqueeze(1).to(x.scalar_type()), s = sine.unsqueeze(1).to(x.scalar_type());
-  return at::cat({halves[0] * c - halves[1] * s, halves[1] * c + halves[0] * s}, -1);
 }
 
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& mask,
                      bool causal, double scale) {
   int64_t groups = query.size(1) / key.size(1);
-  at::Tensor k = groups == 1 ? key : key.repeat_interleave(groups, 1);
-  at::Tensor v = groups == 1 ? value : value.repeat_interleave(groups, 1);
+  bool graph = at::GradMode::is_enabled() && (query.requires_grad() || key.requires_grad() || value.requires_grad());
+  // libtorch's fused attention shares keys among heads, but has no gradient for it.
+  bool repeat = groups > 1 && graph;
+  at::Tensor k = repeat ? key.repeat_interleave(groups, 1) : key;
+  at::Tensor v = repeat ? value.repeat_interleave(groups, 1) : value;
   std::optional<at::Tensor> allowed;
   if (mask.defined()) allowed = mask;
-  return at::scaled_dot_product_attention(query, k, v, allowed, 0.0, causal && !mask.defined(), scale);
+  return at::scaled_dot_product_attention(query, k, v, allowed, 0.0, causal && !mask.defined(), scale,
+                                          /*enable_gqa=*/groups > 1 && !repeat);
 }
 
 std::optional<Activation> activation_from_name(std::string_view name) {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
+#include <span>
 #include <string_view>
 
 // Checked operators: they know tensors and devices, and no model. Each takes the fastest path that its
@@ -24,6 +25,20 @@ at::Tensor rotate_half(const at::Tensor& x, const at::Tensor& cosine, const at::
 // `mask` [B or 1, 1, T, S] is boolean, true where attention is allowed; undefined: `causal` decides.
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& mask,
                      bool causal, double scale);
+
+// A row of a query that is the last position of its sequence: it sees `length` positions, itself included, in the
+// blocks table[0], table[1], ...
+struct PagedRow {
+  int64_t row;
+  const int32_t* table;
+  int64_t length;
+};
+// Whether paged_attention takes these tensors.
+bool can_attend_paged(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values);
+// For the chosen rows of query [N, H, D]: attention over keys and values [blocks, K, 16, D] where they lie, to the
+// last `window` positions (0: all) -> the same rows of `out` [N, H * D].
+void paged_attention(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
+                     std::span<const PagedRow> rows, double scale, int64_t window, at::Tensor& out);
 
 enum class Activation { gelu, gelu_tanh, quick_gelu, relu, silu, tanh };
 // By the reference's name ("gelu_pytorch_tanh"); nothing for a name that is not known.

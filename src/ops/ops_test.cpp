@@ -1,0 +1,99 @@
+#include "ops/ops.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+namespace nuri::ops {
+namespace {
+
+double relative_error(const at::Tensor& found, const at::Tensor& expected) {
+  at::Tensor exact = expected.to(at::kDouble);
+  return ((found.to(at::kDouble) - exact).abs().max() / exact.abs().max()).item<double>();
+}
+
+// Every path of linear: few rows, many, with and without a bias, odd sizes, leading dimensions.
+TEST(Linear, IsTheProductInEveryType) {
+  at::manual_seed(3);
+  for (auto [type, tolerance] : {std::pair{at::kFloat, 1e-5}, {at::kBFloat16, 1e-2}, {at::kHalf, 1e-3}})
+    for (const auto& shape : std::vector<std::vector<int64_t>>{{1, 33}, {16, 33}, {17, 33}, {2, 3, 5, 33}, {33}})
+      for (int64_t outputs : {1, 70, 300})
+        for (bool with_bias : {false, true}) {
+          at::Tensor x = at::randn(shape).to(type), weight = at::randn({outputs, 33}).to(type);
+          at::Tensor bias = with_bias ? at::randn({outputs}).to(type) : at::Tensor();
+          at::Tensor exact = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
+          if (with_bias) exact = exact + bias.to(at::kDouble);
+          at::Tensor found = ops::linear(x, weight, bias);
+          EXPECT_EQ(found.scalar_type(), type);
+          EXPECT_EQ(found.sizes(), exact.sizes());
+          EXPECT_LT(relative_error(found, exact), tolerance) << at::IntArrayRef(shape) << " " << outputs << " " << type;
+        }
+}
+
+TEST(Linear, ManyBlocksOfAWideWeight) {
+  at::Tensor x = at::randn({40, 2100}).to(at::kBFloat16), weight = at::randn({1500, 2100}).to(at::kBFloat16);
+  EXPECT_LT(relative_error(ops::linear(x, weight), at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t())), 1e-2);
+}
+
+TEST(Linear, ViewsAndEmptyInputsWork) {
+  at::Tensor all = at::randn({6, 40}), weight = at::randn({10, 20});
+  at::Tensor view = all.narrow(1, 20, 20);
+  EXPECT_LT(relative_error(ops::linear(view, weight), view.matmul(weight.t())), 1e-5);
+  at::Tensor slanted = at::randn({20, 10}).t();
+  EXPECT_LT(relative_error(ops::linear(view, slanted), view.matmul(slanted.t())), 1e-5);
+  EXPECT_EQ(ops::linear(at::zeros({0, 20}), weight).sizes(), (at::IntArrayRef{0, 10}));
+}
+
+TEST(Linear, KeepsTheGraphWhereGradientsAreWanted) {
+  for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    at::Tensor x = at::randn({3, 8}).to(type), weight = at::randn({4, 8}).to(type).requires_grad_();
+    ops::linear(x, weight).sum().backward();
+    EXPECT_LT(relative_error(weight.grad()[2], x.to(at::kFloat).sum(0)), 1e-2);
+    at::NoGradGuard no_gradients;
+    EXPECT_FALSE(ops::linear(x, weight).requires_grad());
+  }
+}
+
+// The paths with and without a graph are two; both must be the formula.
+TEST(RmsNorm, IsItsFormulaInEveryType) {
+  for (auto [type, tolerance] : {std::pair{at::kFloat, 1e-6}, {at::kBFloat16, 8e-3}, {at::kHalf, 1e-3}})
+    for (int64_t width : {1, 15, 64, 100}) {
+      at::Tensor x = at::randn({3, 5, width}).to(type), weight = at::randn({width}).to(type).requires_grad_();
+      at::Tensor wide = x.to(at::kDouble);
+      at::Tensor exact = wide / (wide.square().mean(-1, true) + 0.1).sqrt() * weight.detach().to(at::kDouble);
+      at::Tensor with_graph = ops::rms_norm(x, weight, 0.1), without = ops::rms_norm(x, weight.detach(), 0.1);
+      EXPECT_TRUE(with_graph.requires_grad());
+      EXPECT_EQ(without.scalar_type(), type);
+      EXPECT_LT(relative_error(with_graph.detach(), exact), tolerance) << width << " " << type;
+      EXPECT_LT(relative_error(without, exact), tolerance) << width << " " << type;
+    }
+}
+
+TEST(RotateHalf, IsItsFormulaInEveryType) {
+  for (auto [type, tolerance] : {std::pair{at::kFloat, 1e-6}, {at::kBFloat16, 1.2e-2}, {at::kHalf, 2e-3}}) {
+    at::Tensor x = at::randn({7, 3, 10}).to(type), angle = at::randn({7, 5});
+    at::Tensor c = angle.cos().to(at::kDouble).unsqueeze(1), s = angle.sin().to(at::kDouble).unsqueeze(1);
+    at::Tensor a = x.narrow(2, 0, 5).to(at::kDouble), b = x.narrow(2, 5, 5).to(at::kDouble);
+    at::Tensor exact = at::cat({a * c - b * s, b * c + a * s}, -1);
+    at::Tensor strided = x.transpose(0, 1).contiguous().transpose(0, 1);
+    EXPECT_LT(relative_error(ops::rotate_half(strided, angle.cos(), angle.sin()), exact), tolerance);
+    at::Tensor with_graph = ops::rotate_half(x.clone().requires_grad_(), angle.cos(), angle.sin());
+    EXPECT_TRUE(with_graph.requires_grad());
+    EXPECT_LT(relative_error(with_graph.detach(), exact), tolerance);
+  }
+}
+
+TEST(Attention, SharedKeysAreAsRepeatedOnes) {
+  for (bool graph : {false, true}) {
+    at::Tensor query = at::randn({2, 6, 5, 8}).requires_grad_(graph), key = at::randn({2, 2, 5, 8}),
+               value = at::randn({2, 2, 5, 8});
+    at::Tensor found = ops::attention(query, key, value, {}, true, 0.4);
+    at::Tensor scores = query.matmul(key.repeat_interleave(3, 1).transpose(-1, -2)) * 0.4;
+    scores = scores.masked_fill(at::ones({5, 5}, at::kBool).triu(1), -1e30);
+    at::Tensor expected = scores.softmax(-1).matmul(value.repeat_interleave(3, 1));
+    EXPECT_LT(relative_error(found.detach(), expected.detach()), 1e-5);
+    EXPECT_EQ(found.requires_grad(), graph);
+  }
+}
+
+}  // namespace
+}  // namespace nuri::ops

@@ -1,0 +1,104 @@
+// Operators that work a row at a time: in one pass where a kernel may run, else by libtorch's operators.
+#include <ATen/ATen.h>
+
+#include <array>
+#include <cmath>
+#include <vector>
+
+#include "base/parallel.h"
+#include "kernels/convert.h"
+#include "ops/kernel_access.h"
+#include "ops/ops.h"
+
+namespace nuri::ops {
+namespace {
+
+using kernels::Element;
+
+// The rows of `x` [N, width] as float32, one after the other: change(row, floats) works on them in place, and what it
+// leaves goes to `y`.
+template <class Change>
+void for_each_row(const at::Tensor& x, at::Tensor& y, int64_t width, const Change& change) {
+  constexpr int64_t kGrain = 1 << 14;  // elements worth a thread
+  Element type = element_of(x);
+  const char* from = static_cast<const char*>(x.const_data_ptr());
+  char* to = static_cast<char*>(y.mutable_data_ptr());
+  int64_t row_bytes = width * x.element_size();
+  parallel_for(0, x.numel() / width, std::max<int64_t>(kGrain / width, 1), [&](int64_t begin, int64_t end) {
+    std::vector<float> floats(width);
+    for (int64_t row = begin; row < end; ++row) {
+      kernels::convert(from + row * row_bytes, type, floats.data(), Element::float32, width);
+      change(row, floats.data());
+      kernels::convert(floats.data(), Element::float32, to + row * row_bytes, type, width);
+    }
+  });
+}
+
+float sum_of_squares(const float* values, int64_t count) {
+  constexpr int64_t kLanes = 16;  // sums side by side: one after the other would wait for each addition
+  std::array<float, kLanes> lanes{};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += values[i + lane] * values[i + lane];
+  for (; i < count; ++i) lanes[0] += values[i] * values[i];
+  float sum = 0;
+  for (float lane : lanes) sum += lane;
+  return sum;
+}
+
+at::Tensor rms_norm_rows(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  at::Tensor in = x.contiguous(), y = at::empty_like(in), scale = weight.to(at::kFloat).contiguous();
+  int64_t width = x.size(-1);
+  const float* factors = scale.const_data_ptr<float>();
+  Element type = element_of(x);
+  for_each_row(in, y, width, [&](int64_t, float* row) {
+    float mean = sum_of_squares(row, width) / static_cast<float>(width);
+    float factor = 1.0f / std::sqrt(mean + static_cast<float>(epsilon));
+    for (int64_t i = 0; i < width; ++i) row[i] *= factor;
+    if (type != Element::float32) {  // the reference rounds before it applies the weight
+      std::vector<uint16_t> rounded(width);
+      kernels::convert(row, Element::float32, rounded.data(), type, width);
+      kernels::convert(rounded.data(), type, row, Element::float32, width);
+    }
+    for (int64_t i = 0; i < width; ++i) row[i] *= factors[i];
+  });
+  return y;
+}
+
+at::Tensor rotate_half_rows(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
+  at::Tensor in = x.contiguous(), y = at::empty_like(in);
+  at::Tensor c = cosine.to(at::kFloat).contiguous(), s = sine.to(at::kFloat).contiguous();
+  int64_t heads = x.size(1), half = x.size(2) / 2;
+  for_each_row(in, y, heads * 2 * half, [&](int64_t row, float* values) {
+    const float* cosines = c.const_data_ptr<float>() + row * half;
+    const float* sines = s.const_data_ptr<float>() + row * half;
+    for (int64_t head = 0; head < heads; ++head, values += 2 * half)
+      for (int64_t i = 0; i < half; ++i) {
+        float first = values[i], second = values[i + half];
+        values[i] = first * cosines[i] - second * sines[i];
+        values[i + half] = second * cosines[i] + first * sines[i];
+      }
+  });
+  return y;
+}
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  bool fits = x.dim() >= 1 && x.numel() > 0 && weight.numel() == x.size(-1) && x.scalar_type() == weight.scalar_type();
+  if (fits && kernels_may_run({x, weight})) return rms_norm_rows(x, weight, epsilon);
+  at::Tensor wide = x.to(at::kFloat);
+  at::Tensor scaled = wide * at::rsqrt(wide.square().mean(-1, true) + epsilon);
+  return weight * scaled.to(x.scalar_type());
+}
+
+at::Tensor rotate_half(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
+  bool fits = x.dim() == 3 && x.numel() > 0 && x.size(2) % 2 == 0 && cosine.numel() == x.size(0) * (x.size(2) / 2) &&
+              sine.sizes() == cosine.sizes();
+  if (fits && kernels_may_run({x, cosine, sine})) return rotate_half_rows(x, cosine, sine);
+  auto halves = x.chunk(2, -1);
+  at::Tensor c = cosine.unsqueeze(1).to(x.scalar_type()), s = sine.unsqueeze(1).to(x.scalar_type());
+  return at::cat({halves[0] * c - halves[1] * s, halves[1] * c + halves[0] * s}, -1);
+}
+
+}  // namespace nuri::ops
