@@ -130,31 +130,48 @@ at::Tensor PagedCausalAttention::attend(int64_t layer, const Qkv& qkv, const Att
   // [blocks, 16, K, D] views, so that one row's heads are indexed by (block, offset).
   cache_.keys(layer).transpose(1, 2).index_put_({block_of_row_, offset_of_row_}, qkv.key);
   cache_.values(layer).transpose(1, 2).index_put_({block_of_row_, offset_of_row_}, qkv.value);
-  std::vector<at::Tensor> outputs;
-  for (const auto& piece : sequences_) outputs.push_back(attend_gathered(layer, piece, qkv, options));
-  return outputs.size() == 1 ? outputs[0] : at::cat(outputs);
+  bool paged = ops::can_attend_paged(qkv.query, cache_.keys(layer), cache_.values(layer));
+  at::Tensor out = at::empty({qkv.query.size(0), qkv.query.size(1) * qkv.query.size(2)}, qkv.query.options());
+  if (paged) attend_single_rows(layer, qkv, options, out);
+  for (const auto& piece : sequences_)
+    if (!paged || piece.count > 1)
+      out.narrow(0, piece.begin, piece.count).copy_(attend_gathered(layer, piece, qkv, options));
+  return out;
+}
+
+void PagedCausalAttention::attend_single_rows(int64_t layer, const Qkv& qkv, const AttentionOptions& options,
+                                              at::Tensor& out) {
+  std::vector<ops::PagedRow> rows;
+  for (const auto& piece : sequences_)
+    if (piece.count == 1) rows.push_back({piece.begin, piece.sequence->blocks().data(), piece.sequence->length() + 1});
+  if (!rows.empty())
+    ops::paged_attention(qkv.query, cache_.keys(layer), cache_.values(layer), rows, options.scale, options.window, out);
 }
 
 at::Tensor PagedCausalAttention::attend_gathered(int64_t layer, const StepSequence& piece, const Qkv& qkv,
                                                  const AttentionOptions& options) {
   int64_t past = piece.sequence->length(), total = past + piece.count;
+  auto heads_first = [&](const at::Tensor& rows) {  // [N, heads, D] -> [1, heads, count, D]
+    return rows.narrow(0, piece.begin, piece.count).transpose(0, 1).unsqueeze(0);
+  };
   auto gather = [&](const at::Tensor& cached) {  // -> [1, K, total, D]
     const auto& blocks = piece.sequence->blocks();
     std::vector<int64_t> used(blocks.begin(), blocks.begin() + KvCache::blocks_for(total));
     at::Tensor chosen = cached.index_select(0, at::tensor(used, at::kLong).to(cached.device()));
     return chosen.permute({1, 0, 2, 3}).reshape({1, cached.size(1), -1, cached.size(3)}).narrow(2, 0, total);
   };
-  at::Tensor mask;
   bool windowed = options.window > 0 && options.window < total;
-  if (piece.count > 1 || windowed) {
+  at::Tensor out;
+  if (past == 0 && !windowed) {  // the beginning of a prompt: all that there is lies in the step
+    out = ops::attention(heads_first(qkv.query), heads_first(qkv.key), heads_first(qkv.value), {}, /*causal=*/true,
+                         options.scale);
+  } else {
     at::Tensor all = at::ones({piece.count, total}, at::TensorOptions(at::kBool).device(qkv.query.device()));
-    mask = all.tril(past);
+    at::Tensor mask = all.tril(past);
     if (windowed) mask = mask & all.triu(past + 1 - options.window);
-    mask = mask.view({1, 1, piece.count, total});
+    out = ops::attention(heads_first(qkv.query), gather(cache_.keys(layer)), gather(cache_.values(layer)),
+                         mask.view({1, 1, piece.count, total}), /*causal=*/false, options.scale);
   }
-  at::Tensor query = qkv.query.narrow(0, piece.begin, piece.count).transpose(0, 1).unsqueeze(0);
-  at::Tensor out = ops::attention(query, gather(cache_.keys(layer)), gather(cache_.values(layer)), mask,
-                                  /*causal=*/false, options.scale);
   return out.squeeze(0).transpose(0, 1).reshape({piece.count, -1});
 }
 

@@ -91,6 +91,8 @@ class PagedCausalAttention : public AttentionContext {
   void finish();
 
  private:
+  // One new row a sequence, or several behind what the sequence holds.
+  void attend_single_rows(int64_t layer, const Qkv& qkv, const AttentionOptions& options, at::Tensor& out);
   at::Tensor attend_gathered(int64_t layer, const StepSequence& piece, const Qkv& qkv, const AttentionOptions& options);
 
   KvCache& cache_;
