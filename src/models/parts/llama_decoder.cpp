@@ -41,15 +41,18 @@ LlamaBlock::LlamaBlock(const WeightView& weights, const LlamaDecoderConfig& conf
       mlp_(weights / "mlp", config.width, config.hidden, activation_named(config.activation, "hidden_act"),
            config.mlp_bias) {}
 
-at::Tensor LlamaBlock::attention(const at::Tensor& x, const nn::Angles& angles, nn::AttentionContext& context) const {
+at::Tensor LlamaBlock::attend(const at::Tensor& x, const nn::Angles& angles, nn::AttentionContext& context) const {
   nn::Qkv qkv = qkv_(x);
   qkv.query = ops::rotate_half(qkv.query, angles.cosine, angles.sine);
   qkv.key = ops::rotate_half(qkv.key, angles.cosine, angles.sine);
-  return output_(context.attend(layer_, qkv, options_));
+  return context.attend(layer_, qkv, options_);
 }
 
-at::Tensor LlamaBlock::forward(at::Tensor x, const nn::Angles& angles, nn::AttentionContext& context) const {
-  x = x + attention(attention_norm_(x), angles, context);
+at::Tensor LlamaBlock::forward(at::Tensor x, const nn::Angles& angles, nn::AttentionContext& context,
+                               const at::Tensor& rows) const {
+  at::Tensor attended = attend(attention_norm_(x), angles, context);
+  if (rows.defined()) x = x.index_select(0, rows), attended = attended.index_select(0, rows);
+  x = x + output_(attended);
   return x + mlp_(mlp_norm_(x));
 }
 
@@ -77,10 +80,11 @@ at::Tensor LlamaDecoder::embed(const at::Tensor& ids) const {
 }
 
 at::Tensor LlamaDecoder::forward(const at::Tensor& embeddings, const at::Tensor& positions,
-                                 nn::AttentionContext& context) const {
+                                 nn::AttentionContext& context, const at::Tensor& rows) const {
   nn::Angles angles = rope_(positions, context.extents());
   at::Tensor x = embeddings;
-  for (const auto& block : blocks_) x = block.forward(x, angles, context);
+  for (const auto& block : blocks_)
+    x = block.forward(x, angles, context, &block == &blocks_.back() ? rows : at::Tensor());
   return norm_(x);
 }
 
@@ -88,9 +92,10 @@ at::Tensor LlamaDecoder::logits(const at::Tensor& hidden) const { return ops::li
 
 at::Tensor LlamaDecoder::step(const Step& step, nn::KvCache& cache) const {
   nn::PagedCausalAttention context(cache, step.sequences);
-  at::Tensor hidden = forward(step.embeddings, step.positions, context);
+  at::Tensor rows = at::tensor(step.logit_rows, at::kLong).to(step.embeddings.device());
+  at::Tensor hidden = forward(step.embeddings, step.positions, context, rows);
   context.finish();
-  return logits(hidden.index_select(0, at::tensor(step.logit_rows, at::kLong).to(hidden.device())));
+  return logits(hidden);
 }
 
 namespace {

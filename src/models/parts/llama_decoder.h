@@ -12,11 +12,12 @@ namespace nuri {
 class LlamaBlock {
  public:
   LlamaBlock(const WeightView& weights, const LlamaDecoderConfig& config, int64_t layer);
-  // x [N, D]
-  at::Tensor forward(at::Tensor x, const nn::Angles& angles, nn::AttentionContext& context) const;
+  // x [N, D] -> [N, D], or the chosen rows alone: every row is attended to, and no more is computed of the others.
+  at::Tensor forward(at::Tensor x, const nn::Angles& angles, nn::AttentionContext& context,
+                     const at::Tensor& rows = {}) const;
 
  private:
-  at::Tensor attention(const at::Tensor& x, const nn::Angles& angles, nn::AttentionContext& context) const;
+  at::Tensor attend(const at::Tensor& x, const nn::Angles& angles, nn::AttentionContext& context) const;
 
   int64_t layer_;
   nn::AttentionOptions options_;
@@ -35,8 +36,9 @@ class LlamaDecoder {
   const LlamaDecoderConfig& config() const { return config_; }
   // ids [...] -> [..., D]. Throws Error(usage) for an id outside the vocabulary.
   at::Tensor embed(const at::Tensor& ids) const;
-  // embeddings [N, D], positions [N] -> hidden states behind the last norm [N, D]
-  at::Tensor forward(const at::Tensor& embeddings, const at::Tensor& positions, nn::AttentionContext& context) const;
+  // embeddings [N, D], positions [N] -> hidden states behind the last norm [N, D], or the rows with the given indices
+  at::Tensor forward(const at::Tensor& embeddings, const at::Tensor& positions, nn::AttentionContext& context,
+                     const at::Tensor& rows = {}) const;
   // hidden [..., D] -> [..., V]
   at::Tensor logits(const at::Tensor& hidden) const;
   at::Tensor step(const Step& step, nn::KvCache& cache) const;
