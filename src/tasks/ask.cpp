@@ -10,7 +10,7 @@
 #include "base/report.h"
 #include "generate/engine.h"
 #include "generate/generation_config.h"
-#include "generate/stop_strings.h"
+#include "generate/text.h"
 #include "tasks/model_folder.h"
 #include "tasks/pictures.h"
 #include "text/box_notation.h"
@@ -44,36 +44,6 @@ std::vector<PictureBox> boxes_in(const std::string& text, const PictureGeometry&
   }
   return boxes;
 }
-
-// Turns ids into streamed text; says when a stop string has come.
-class TextStream {
- public:
-  TextStream(const Tokenizer& tokenizer, std::vector<std::string> stops, const TextCallback& on_text)
-      : decoder_(tokenizer, /*skip_special=*/true), stops_(std::move(stops)), on_text_(on_text) {}
-
-  // false: the text is over.
-  bool push(int64_t id) {
-    emit(stops_.push(decoder_.push(static_cast<int32_t>(id))));
-    return !stops_.matched();
-  }
-  std::string finish() {
-    emit(stops_.push(decoder_.finish()));
-    emit(stops_.finish());
-    return std::move(text_);
-  }
-
- private:
-  void emit(const std::string& piece) {
-    if (piece.empty()) return;
-    text_ += piece;
-    if (on_text_) on_text_(piece);
-  }
-
-  StreamDecoder decoder_;
-  StopStrings stops_;
-  const TextCallback& on_text_;
-  std::string text_;
-};
 
 }  // namespace
 
@@ -207,7 +177,7 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
   s.cached.reset();
   answer.encode_s = seconds_since(begin);
 
-  TextStream stream(p.processor->tokenizer(), request.sampling.stop, on_text);
+  TextStream stream(p.processor->tokenizer(), request.sampling.stop, /*skip_special=*/true, on_text);
   request.on_token = [&](int64_t id) { return stream.push(id); };
   std::vector<int64_t> prompt_ids = request.ids;
   auto handle = p.engine->submit(std::move(request));
@@ -218,7 +188,8 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
     throw;
   }
   Generation done = p.engine->forget(handle);
-  answer.text = stream.finish();
+  stream.finish();
+  answer.text = stream.text();
   answer.finish = finish_name(done.finish);
   answer.prompt_tokens = done.prompt_tokens;
   answer.completion_tokens = static_cast<int64_t>(done.ids.size());
