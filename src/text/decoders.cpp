@@ -14,7 +14,7 @@
 namespace nuri {
 namespace {
 
-constexpr size_t kMaxTokenBytes = size_t{16} << 20;
+constexpr size_t kMaxTokenBytes = size_t{4} << 20;
 
 void check_size(const std::string& token) {
   if (token.size() > kMaxTokenBytes)

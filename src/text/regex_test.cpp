@@ -12,7 +12,10 @@ namespace {
 std::string matches(const char* pattern, std::string_view text) {
   std::string out;
   for (const Span& span : Pattern::regex(pattern, "f: k").find(text))
-    if (span.match) out += (out.empty() ? "" : "|") + std::string(text.substr(span.begin, span.end - span.begin));
+    if (span.match) {
+      if (!out.empty()) out += '|';
+      out += text.substr(span.begin, span.end - span.begin);
+    }
   return out;
 }
 

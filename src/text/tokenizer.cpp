@@ -98,11 +98,13 @@ std::vector<AddedToken> config_tokens(const Component& config, const AddedTokens
   };
   for (const char* key : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
     add_new(config_token(config, key));
-  for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
-    const Json* list = config.find(key);
-    if (list == nullptr || !list->is_structured()) continue;
-    for (const Json& value : *list) {
-      if (value.is_string()) add_new(AddedToken{value.get<std::string>(), false, false, false, false, true});
+  // A model's own named tokens come as an object, further ones as a list.
+  for (const bool object : {true, false}) {
+    for (const char* key : {"extra_special_tokens", "additional_special_tokens"}) {
+      const Json* values = config.find(key);
+      if (values == nullptr || !(object ? values->is_object() : values->is_array())) continue;
+      for (const Json& value : *values)
+        if (value.is_string()) add_new(AddedToken{value.get<std::string>(), false, false, false, false, true});
     }
   }
   return tokens;

@@ -1,4 +1,5 @@
-// Reads one JSON string a line from standard input and writes, for each, what the tokenizer of a file makes of it:
+// Reads one JSON string a line from standard input and writes, for each, what the tokenizer of a file or folder makes
+// of it:
 // {"ids": with special tokens, "plain": ids without, "text": decoded, "skipped": decoded without special tokens}.
 // Checks on the way that decoding token by token gives the same. Used by tests/parity/tokenizer_parity.py.
 #include <fmt/format.h>
@@ -32,8 +33,11 @@ std::string decode(const nuri::Tokenizer& tokenizer, const std::vector<int32_t>&
 
 int main(int argc, char** argv) {
   try {
-    if (argc != 2) throw nuri::Error(nuri::ErrorKind::usage, "usage: nuri_tokenize_lines tokenizer.json < lines");
-    const auto tokenizer = nuri::Tokenizer::from_json(nuri::read_json_file(argv[1]), argv[1]);
+    if (argc != 2)
+      throw nuri::Error(nuri::ErrorKind::usage, "usage: nuri_tokenize_lines (tokenizer.json | folder) < lines");
+    const auto tokenizer = std::filesystem::is_directory(argv[1])
+                               ? nuri::Tokenizer::from_folder(argv[1])
+                               : nuri::Tokenizer::from_json(nuri::read_json_file(argv[1]), argv[1]);
     for (std::string line; std::getline(std::cin, line);) {
       const std::string text = nuri::parse_json(line, "standard input").get<std::string>();
       const auto ids = tokenizer.encode(text), plain = tokenizer.encode(text, false);
