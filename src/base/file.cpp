@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/memory.h"
 
 namespace nuri {
 namespace {
@@ -42,8 +43,11 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
     if (address == MAP_FAILED) {
       int reason = errno;
       ::close(descriptor);
+      AvailableMemory available = available_memory();
       throw Error(ErrorKind::resource,
-                  fmt::format("{}: cannot map {} bytes into memory: {}", path.string(), size_, std::strerror(reason)));
+                  fmt::format("{}: cannot map {} bytes ({}) into memory: {}; found {} available ({})", path.string(),
+                              size_, readable_bytes(static_cast<int64_t>(size_)), std::strerror(reason),
+                              readable_bytes(available.bytes), available.limit));
     }
     data_ = static_cast<std::byte*>(address);
   }

@@ -41,6 +41,7 @@ void add_verbs(CLI::App& app) {
   add_forward(app);
   add_preprocess(app);
   add_tokenize(app);
+  add_inspect(app);
   add_bench(app);
   add_train(app);
   add_eval(app);

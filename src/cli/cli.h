@@ -13,6 +13,7 @@ void add_chat(CLI::App& app);
 void add_forward(CLI::App& app);
 void add_preprocess(CLI::App& app);
 void add_tokenize(CLI::App& app);
+void add_inspect(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_train(CLI::App& app);
 void add_eval(CLI::App& app);

@@ -70,6 +70,7 @@ OpenedModel open_model(const std::filesystem::path& folder, const LoadOptions& o
   ConfigReader config = read_config(folder);
   const Family& family = family_of(config);
   auto store = std::make_shared<CheckpointStore>(folder, family.names(config), options);
+  store->expect_room();
   WeightView weights(store);
   auto model = family.make(config, weights);
   store->expect_all_taken();

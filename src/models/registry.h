@@ -27,7 +27,8 @@ const std::vector<Family>& families();
 // `architectures` is recognised by `model_type` where that is unambiguous.
 const Family& family_of(const ConfigReader& config);
 
-// The model in `folder` with all its weights. Throws when a tensor is missing or superfluous.
+// The model in `folder` with all its weights. Throws when a tensor is missing or superfluous, and Error(resource),
+// before any weight is read, when memory cannot hold those that need a copy.
 struct OpenedModel {
   std::unique_ptr<Model> model;
   std::vector<NamedTensor> parameters;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/report.h"
+#include "generate/cache_plan.h"
 #include "media/image.h"
 #include "tasks/model_folder.h"
 #include "tasks/pictures.h"
@@ -54,16 +55,16 @@ struct Rates {
 Rates measure(CausalLM& model, const BenchRequest& request, CounterRandom& random) {
   auto random_id = [&] { return static_cast<int64_t>(random.below(static_cast<uint64_t>(model.limits().vocabulary))); };
   int64_t positions = request.prompt_tokens + request.decoded_tokens;
-  nn::KvCache cache(model.cache_shape(), positions / nn::KvCache::kBlock + 1, model.dtype(), model.device());
-  nn::CachedSequence sequence(cache);
+  auto cache = make_cache(model, positions, positions);
+  nn::CachedSequence sequence(*cache);
   std::vector<int64_t> prompt(request.prompt_tokens);
   for (auto& id : prompt) id = random_id();
   Stopwatch prefill;
-  run_step(model, cache, sequence, prompt);
+  run_step(model, *cache, sequence, prompt);
   double prefill_s = prefill.seconds();
   Stopwatch decode;
   for (int64_t i = 0; i < request.decoded_tokens; ++i) {
-    run_step(model, cache, sequence, {random_id()});
+    run_step(model, *cache, sequence, {random_id()});
     check_interrupt();
   }
   double decode_s = decode.seconds();

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/random.h"
 
 namespace nuri {
@@ -38,6 +39,11 @@ at::Tensor initialised(const std::string& name, at::IntArrayRef shape, const Ini
   float* data = tensor.data_ptr<float>();
   for (int64_t i = 0; i < tensor.numel(); ++i) data[i] = static_cast<float>(init.value * random.normal());
   return tensor;
+}
+
+// Files with an unpadded header put tensors at odd addresses; those are copied once.
+bool is_aligned(std::span<const std::byte> bytes, DType dtype) {
+  return reinterpret_cast<uintptr_t>(bytes.data()) % size_of(dtype) == 0;
 }
 
 }  // namespace
@@ -125,12 +131,12 @@ at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape,
     throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found type {}, expected F32, F16 or BF16",
                                                folder_.string(), info.name, name_of(info.dtype)));
   taken_.insert(name);
+  if (options_.device.is_meta())
+    return at::empty(shape, at::TensorOptions().dtype(options_.dtype.value_or(dtype)).device(at::kMeta));
 
   auto bytes = checkpoint_->data(info);
-  // Files with an unpadded header put tensors at odd addresses; those are copied once.
-  bool aligned = reinterpret_cast<uintptr_t>(bytes.data()) % size_of(info.dtype) == 0;
   at::Tensor tensor;
-  if (aligned) {
+  if (is_aligned(bytes, info.dtype)) {
     tensor = at::from_blob(
         bytes.data(), shape, [keep = checkpoint_](void*) {}, at::TensorOptions().dtype(dtype));
   } else {
@@ -146,6 +152,35 @@ void CheckpointStore::expect_all_taken() const {
       throw Error(ErrorKind::format,
                   fmt::format("{}: found the tensor {} of shape [{}], which this model does not have", folder_.string(),
                               info.name, fmt::join(info.shape, ", ")));
+}
+
+void CheckpointStore::expect_room() const {
+  if (!options_.device.is_cpu()) return;
+  int64_t count = 0, bytes = 0;
+  for (const auto& [name, info] : tensors_) {
+    bool floating =
+        info.dtype == DType::F32 || info.dtype == DType::F16 || info.dtype == DType::BF16 || info.dtype == DType::F64;
+    if (!floating) continue;  // refused when it is taken
+    at::ScalarType stored = torch_dtype(info.dtype), loaded = options_.dtype.value_or(stored);
+    if (loaded == stored && is_aligned(checkpoint_->data(info), info.dtype)) continue;
+    count += info.elements();
+    bytes += info.elements() * static_cast<int64_t>(c10::elementSize(loaded));
+  }
+  if (bytes == 0) return;
+  std::string arithmetic = options_.dtype ? fmt::format("{} of them converted, {} bytes each", count, bytes / count)
+                                          : fmt::format("{} of them at odd addresses are copied", count);
+  expect_memory(bytes, folder_.string() + ": the weights", arithmetic);
+}
+
+at::Tensor ShapeStore::take(const std::string& name, at::IntArrayRef shape, const Init&) {
+  int64_t bytes = static_cast<int64_t>(c10::elementSize(dtype_));
+  bool fits = true;
+  for (int64_t size : shape) fits = fits && !__builtin_mul_overflow(bytes, size, &bytes);
+  if (!fits || bytes >= int64_t{1} << 62)
+    throw Error(ErrorKind::unsupported,
+                fmt::format("the weight {}: found the shape [{}], expected less than 2^62 bytes", name,
+                            fmt::join(shape, ", ")));
+  return at::empty(shape, at::TensorOptions().dtype(dtype_).device(at::kMeta));
 }
 
 void TrainingStore::add(std::shared_ptr<WeightStore> store, std::string take, std::string as) {

@@ -28,7 +28,7 @@ struct NameRules {
 
 struct LoadOptions {
   std::optional<at::ScalarType> dtype;  // floating weights are converted; absent: as in the file
-  at::Device device = at::kCPU;
+  at::Device device = at::kCPU;         // meta: shapes and types alone
 };
 
 // The weights of a checkpoint, mapped: a tensor that needs no conversion is a view of the file.
@@ -43,12 +43,28 @@ class CheckpointStore : public WeightStore {
   // weight silently gives wrong answers.
   void expect_all_taken() const;
 
+  // Throws Error(resource), with the arithmetic, when the weights that must be copied do not fit into memory.
+  // Mapped ones cost page cache only, which gives way.
+  void expect_room() const;
+
  private:
   std::filesystem::path folder_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   LoadOptions options_;
   std::map<std::string, TensorInfo, std::less<>> tensors_;  // by canonical name
   std::set<std::string> taken_;
+};
+
+// Weights without values, on the meta device: what a configuration alone tells of a model.
+class ShapeStore : public WeightStore {
+ public:
+  explicit ShapeStore(at::ScalarType dtype) : dtype_(dtype) {}
+  bool has(const std::string& name) const override { return true; }
+  // Throws Error(unsupported) for a weight of 2^62 bytes or more.
+  at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
+
+ private:
+  at::ScalarType dtype_;
 };
 
 // Weights for training: those of the given checkpoints where they have the name (a later store wins), the

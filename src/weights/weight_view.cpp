@@ -5,7 +5,7 @@
 namespace nuri {
 
 WeightView::WeightView(std::shared_ptr<WeightStore> store)
-    : store_(std::move(store)), ledger_(std::make_shared<std::vector<NamedTensor>>()) {}
+    : store_(std::move(store)), ledger_(std::make_shared<Ledger>()) {}
 
 WeightView WeightView::operator/(std::string_view scope) const {
   WeightView inner = *this;
@@ -21,13 +21,14 @@ bool WeightView::has(std::string_view name) const { return store_->has(path(name
 
 at::Tensor WeightView::get(std::string_view name, at::IntArrayRef shape, const Init& init) const {
   std::string full = path(name);
-  for (const auto& entry : *ledger_) {
-    if (entry.name != full) continue;
-    TORCH_INTERNAL_ASSERT(entry.tensor.sizes() == shape, full, " is tied under two shapes");
-    return entry.tensor;
+  if (auto place = ledger_->places.find(full); place != ledger_->places.end()) {
+    const at::Tensor& read = ledger_->entries[place->second].tensor;
+    TORCH_INTERNAL_ASSERT(read.sizes() == shape, full, " is tied under two shapes");
+    return read;
   }
   at::Tensor tensor = store_->take(full, shape, init);
-  ledger_->push_back({std::move(full), tensor});
+  ledger_->places.emplace(full, ledger_->entries.size());
+  ledger_->entries.push_back({std::move(full), tensor});
   return tensor;
 }
 

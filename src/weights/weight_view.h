@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace nuri {
@@ -49,14 +50,18 @@ class WeightView {
   at::Tensor get(std::string_view name, at::IntArrayRef shape, const Init& init = {}) const;
 
   // Every weight read so far through any view of this store, in order of first reading.
-  const std::vector<NamedTensor>& ledger() const { return *ledger_; }
+  const std::vector<NamedTensor>& ledger() const { return ledger_->entries; }
   const std::string& scope() const { return scope_; }
 
  private:
+  struct Ledger {
+    std::vector<NamedTensor> entries;
+    std::unordered_map<std::string, size_t> places;  // in `entries`
+  };
   std::string path(std::string_view name) const;
 
   std::shared_ptr<WeightStore> store_;
-  std::shared_ptr<std::vector<NamedTensor>> ledger_;
+  std::shared_ptr<Ledger> ledger_;
   std::string scope_;
 };
 

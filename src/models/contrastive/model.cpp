@@ -49,7 +49,7 @@ class TextTower {
 
 at::Tensor unit(const at::Tensor& x) { return x / x.norm(2, -1, true); }
 
-class ContrastiveModel : public Model {
+class ContrastiveModel : public Model, public MediaEncoder {
  public:
   ContrastiveModel(const WeightView& weights, const ContrastiveConfig& config)
       : text_(weights / "text_model", config.text),
@@ -61,7 +61,7 @@ class ContrastiveModel : public Model {
     at::Tensor ids = required_input(inputs, "input_ids", 2).to(at::kLong);
     at::Tensor mask = inputs.contains("attention_mask") ? required_input(inputs, "attention_mask", 2) : at::Tensor();
     at::Tensor texts = unit(embed_texts(ids, mask));
-    VisionOutput seen = vision_->encode(pixel_values(inputs, vision_->config(), text_.embedding()));
+    VisionOutput seen = encode(inputs);
     at::Tensor pictures = unit(embed_pictures(seen));
     at::Tensor logits = shifted(at::matmul(texts, pictures.t()) * scale_.exp());
     return {{"logits_per_text", logits},
@@ -69,6 +69,11 @@ class ContrastiveModel : public Model {
             {"text_embeds", texts},
             {"image_embeds", pictures},
             {"vision_model_output.last_hidden_state", seen.last}};
+  }
+
+  std::vector<int64_t> picture_shape() const override { return vision_->config().picture_shape(); }
+  at::Tensor encode_pictures(const at::Tensor& pixels) override {
+    return embed_pictures(encode({{"pixel_values", pixels}}));
   }
 
  protected:
@@ -80,6 +85,9 @@ class ContrastiveModel : public Model {
   std::unique_ptr<VisionTower> vision_;
 
  private:
+  VisionOutput encode(const NamedTensors& inputs) const {
+    return vision_->encode(pixel_values(inputs, vision_->config(), text_.embedding()));
+  }
   // The reference keeps CLIP's scale as a scalar and SigLIP's as a vector of one.
   static std::vector<int64_t> scalar_shape(const ContrastiveConfig& config) {
     return config.vision.kind == VisionConfig::Kind::clip ? std::vector<int64_t>{} : std::vector<int64_t>{1};

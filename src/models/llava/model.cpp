@@ -15,7 +15,7 @@
 namespace nuri {
 namespace {
 
-class LlavaModel : public CausalLM {
+class LlavaModel : public CausalLM, public MediaEncoder {
  public:
   LlavaModel(const WeightView& weights, const LlavaConfig& config)
       : config_(config),
@@ -46,6 +46,9 @@ class LlavaModel : public CausalLM {
     refuse_unknown_inputs(media, {"pixel_values"});
     return fuse(ids, media.empty() ? at::Tensor() : encode(media));
   }
+
+  std::vector<int64_t> picture_shape() const override { return config_.vision.picture_shape(); }
+  at::Tensor encode_pictures(const at::Tensor& pixels) override { return encode({{"pixel_values", pixels}}); }
 
   at::Tensor step(const Step& step, nn::KvCache& cache) override { return decoder_.step(step, cache); }
 

@@ -22,6 +22,17 @@ class Model {
   virtual NamedTensors forward(const NamedTensors& inputs) = 0;
 };
 
+// A model that looks at pictures.
+class MediaEncoder {
+ public:
+  virtual ~MediaEncoder() = default;
+  // [C, H, W] of one picture as the processor makes it.
+  virtual std::vector<int64_t> picture_shape() const = 0;
+  // pixel_values [N, C, H, W] -> what the model makes of N pictures: rows for the decoder [N * tokens, D], hidden
+  // states [N, T, D], or vectors [N, D].
+  virtual at::Tensor encode_pictures(const at::Tensor& pixels) = 0;
+};
+
 // A ragged step of several cached sequences.
 struct Step {
   at::Tensor embeddings;                    // [T, D]

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kLargest = int64_t{1} << 31;
 constexpr int64_t kMostLayers = 10000;
+constexpr int64_t kLargestHead = 65536;
 
 int64_t size(const ConfigReader& config, std::string_view key, int64_t fallback, int64_t largest = kLargest) {
   int64_t value = config.optional(key, fallback);
@@ -64,7 +65,7 @@ LlamaDecoderConfig read_shared(const ConfigReader& config, const LlamaDecoderCon
   if (c.heads % c.kv_heads != 0) config.reject("num_key_value_heads", fmt::format("a divisor of {}", c.heads));
   if (!config.has("head_dim") && c.width % c.heads != 0)
     config.reject("num_attention_heads", fmt::format("a divisor of hidden_size {}", c.width));
-  c.head_dim = size(config, "head_dim", std::max<int64_t>(c.width / c.heads, 1));
+  c.head_dim = size(config, "head_dim", std::max<int64_t>(c.width / c.heads, 1), kLargestHead);
   if (c.head_dim % 2 != 0) config.reject("head_dim", "an even number");
   c.context = size(config, "max_position_embeddings", defaults.context);
   c.epsilon = config.optional("rms_norm_eps", 1e-6);

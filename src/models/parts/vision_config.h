@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/config_reader.h"
 
@@ -21,6 +22,7 @@ struct VisionConfig {
   int64_t projection = 0;    // CLIP: width of the common space
   bool pooling_head = true;  // SigLIP: attention pooling at the end
   int64_t patches() const { return (image_size / patch_size) * (image_size / patch_size); }
+  std::vector<int64_t> picture_shape() const { return {channels, image_size, image_size}; }
   // Hidden states a picture has: CLIP puts a class token in front.
   int64_t tokens() const { return patches() + (kind == Kind::clip ? 1 : 0); }
 };

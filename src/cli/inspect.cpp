@@ -1,0 +1,110 @@
+#include "tasks/inspect.h"
+
+#include <fmt/format.h>
+
+#include "base/memory.h"
+#include "cli/cli.h"
+
+namespace nuri::cli {
+namespace {
+
+struct Flags {
+  InspectRequest request;
+  bool json = false;
+};
+
+// 7,063,427,072
+std::string grouped(int64_t number) {
+  std::string digits = std::to_string(number);
+  for (auto place = static_cast<int64_t>(digits.size()) - 3; place > 0; place -= 3)
+    digits.insert(static_cast<size_t>(place), ",");
+  return digits;
+}
+
+std::string row(std::string_view what, std::string_view text) { return fmt::format("{:<12}  {}\n", what, text); }
+
+std::string parameters_table(const Json& parameters) {
+  auto total = parameters["total"].get<int64_t>();
+  std::string text = row("parameters", grouped(total));
+  size_t width = 0;
+  for (const auto& [name, count] : parameters["by_module"].items()) width = std::max(width, name.size());
+  for (const auto& [name, count] : parameters["by_module"].items())
+    text += row("", fmt::format("{:<{}}  {:>18}  {:5.1f} %", name, width, grouped(count.get<int64_t>()),
+                                100 * count.get<double>() / static_cast<double>(total)));
+  return text;
+}
+
+std::string bytes_table(const Json& told) {
+  std::string text;
+  for (const auto& [precision, bytes] : told["bytes"].items()) {
+    std::string line = fmt::format("{:<8}  {:>12}", precision, readable_bytes(bytes.get<int64_t>()));
+    if (told["scale_bytes"].contains(precision))
+      line += fmt::format(" ({} of it scales)", readable_bytes(told["scale_bytes"][precision].get<int64_t>()));
+    text += row(text.empty() ? "weights" : "", line);
+  }
+  return text + row("", fmt::format("int8, int4: {}", told["quantised_as"].get<std::string>()));
+}
+
+// Sizes out of a hostile configuration may be beyond 64 bits together.
+std::string whole_context(int64_t bytes, int64_t positions) {
+  int64_t product;
+  return __builtin_mul_overflow(bytes, positions, &product) ? "beyond any memory" : readable_bytes(product);
+}
+
+std::string work_table(const Json& told) {
+  std::string text;
+  if (!told["context_length"].is_null()) {
+    auto context = told["context_length"].get<int64_t>(), bytes = told["kv_bytes_per_token"].get<int64_t>();
+    text += row("context", fmt::format("{} positions", grouped(context)));
+    text += row("KV cache", fmt::format("{} bytes a token; {} for the whole context", grouped(bytes),
+                                        whole_context(bytes, context)));
+    text += row("work", fmt::format("{:.4g} GFLOP a token (decoded, at an empty context)",
+                                    told["flops_per_token"].get<double>() / 1e9));
+  }
+  if (!told["flops_per_picture"].is_null()) {
+    std::string line = fmt::format("{:.4g} GFLOP a picture", told["flops_per_picture"].get<double>() / 1e9);
+    if (!told["tokens_per_picture"].is_null())
+      line += fmt::format(", which takes {} tokens", told["tokens_per_picture"].get<int64_t>());
+    text += row("work", line);
+  }
+  return text;
+}
+
+std::string memory_line(const Json& memory) {
+  std::string line =
+      fmt::format("{}: {} of weights, {} available ({})", memory["fits"].get<bool>() ? "fits" : "does not fit",
+                  readable_bytes(memory["weights"].get<int64_t>()), readable_bytes(memory["available"].get<int64_t>()),
+                  memory["limit"].get<std::string>());
+  if (memory["fits"].get<bool>() && !memory["context_that_fits"].is_null())
+    line += fmt::format("; room for {} positions", grouped(memory["context_that_fits"].get<int64_t>()));
+  return row("this machine", line);
+}
+
+void run(const Flags& flags) {
+  std::string text = inspect(flags.request);
+  if (flags.json) return print(text + "\n");
+  Json told = parse_json(text, "inspect");
+  std::string table = row("architecture", told["architecture"].get<std::string>());
+  table += row("dtype", told["dtype"].get<std::string>());
+  table += parameters_table(told["parameters"]) + bytes_table(told) + work_table(told) + memory_line(told["memory"]);
+  for (bool first = true; const auto& line : told["assumed"]) {
+    table += row(first ? "assumed" : "", line.get<std::string>());
+    first = false;
+  }
+  print(table);
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* verb = add_verb(app, "inspect", "Tell a model's sizes, memory and work, without loading it",
+                            "nuri inspect emoji-world --json");
+  verb->add_option("MODEL", flags->request.model, "A model folder, a config.json, or the name of a bundled model")
+      ->required();
+  verb->add_option("--dtype", flags->request.dtype, "float32, bfloat16 or float16; as in the file when not given");
+  verb->add_flag("--json", flags->json, "One JSON object in place of the table");
+  verb->callback([flags] { run(*flags); });
+}
+
+}  // namespace nuri::cli

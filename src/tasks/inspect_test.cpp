@@ -1,0 +1,143 @@
+#include "tasks/inspect.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+
+#include "base/config_reader.h"
+#include "base/error.h"
+#include "models/registry.h"
+
+namespace nuri {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+const fs::path kGolden = fs::path(NURI_SOURCE_DIR) / "tests/parity/golden";
+
+class InspectTest : public testing::Test {
+ protected:
+  InspectTest() : folder_(fs::path(testing::TempDir()) / ("inspect_" + std::to_string(::getpid()))) {
+    fs::create_directories(folder_);
+  }
+  ~InspectTest() override { fs::remove_all(folder_); }
+
+  Json inspected(const Json& config) {
+    std::ofstream(folder_ / "config.json") << config;
+    return parse_json(inspect({(folder_ / "config.json").string(), ""}), "inspect");
+  }
+  std::string refusal(const Json& config) {
+    try {
+      inspected(config);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  fs::path folder_;
+};
+
+int64_t sum_of(const Json& counts) {
+  int64_t sum = 0;
+  for (const auto& [name, count] : counts.items()) sum += count.get<int64_t>();
+  return sum;
+}
+
+TEST_F(InspectTest, CountsWhatTheReferenceCounts) {
+  Json cases = read_json_file(kGolden / "inspect/cases.json");
+  for (const auto& [name, expected] : cases.items()) {
+    SCOPED_TRACE(name);
+    Json told = inspected(expected["config"]);
+    EXPECT_EQ(told["architecture"], expected["config"]["architectures"][0]);
+    EXPECT_EQ(told["source"], "configuration");
+    EXPECT_EQ(told["parameters"]["total"], expected["parameters"]);
+    EXPECT_EQ(told["parameters"]["active"], expected["parameters"]);
+    EXPECT_EQ(sum_of(told["parameters"]["by_module"]), expected["parameters"].get<int64_t>());
+    for (const char* key : {"flops_per_token", "flops_per_picture"}) {
+      SCOPED_TRACE(key);
+      ASSERT_EQ(told[key].is_null(), !expected.contains(key));
+      if (told[key].is_null()) continue;
+      double count = expected[key].get<double>();
+      EXPECT_NEAR(told[key].get<double>(), count, 1e-4 * count);  // the reference counts the angles' product too
+    }
+  }
+}
+
+TEST_F(InspectTest, TellsMemoryAndContext) {
+  Json cases = read_json_file(kGolden / "inspect/cases.json");
+  Json small = inspected(cases["llama32_1b"]["config"]);
+  EXPECT_EQ(small["dtype"], "bfloat16");
+  EXPECT_EQ(small["context_length"], 131072);
+  EXPECT_EQ(small["kv_bytes_per_token"], 2 * 16 * 8 * 64 * 2);
+  EXPECT_EQ(small["bytes"]["float32"], 4 * 1235814400ll);
+  EXPECT_EQ(small["bytes"]["bfloat16"], 2 * 1235814400ll);
+  // Every matrix has rows of a multiple of 32; 33 norms of 2048 stay in 16 bits.
+  int64_t vectors = 33 * 2048, matrices = 1235814400 - vectors;
+  EXPECT_EQ(small["bytes"]["int8"], matrices + matrices / 16 + 2 * vectors);
+  EXPECT_EQ(small["bytes"]["int4"], matrices / 2 + matrices / 16 + 2 * vectors);
+  EXPECT_EQ(small["scale_bytes"]["int4"], matrices / 16);
+  EXPECT_EQ(small["memory"]["weights"], small["bytes"]["bfloat16"]);
+  EXPECT_THAT(small["assumed"], testing::Contains("rms_norm_eps = 1e-06"));
+
+  Json llava = inspected(cases["llava15_7b"]["config"]);
+  EXPECT_EQ(llava["dtype"], "float16");
+  EXPECT_EQ(llava["tokens_per_picture"], 576);
+  EXPECT_EQ(llava["parameters"]["by_module"]["language_model.lm_head"], 32064 * 4096);
+  EXPECT_THAT(llava["assumed"], testing::Contains("text_config.hidden_size = 4096"));
+
+  Json clip = inspected(cases["clip_vit_b32"]["config"]);
+  for (const char* key : {"context_length", "kv_bytes_per_token", "flops_per_token", "tokens_per_picture"})
+    EXPECT_TRUE(clip[key].is_null()) << key;
+
+  Json vast = inspected({{"model_type", "llama"}, {"hidden_size", 1 << 20}, {"num_attention_heads", 1 << 13}});
+  EXPECT_EQ(vast["memory"]["fits"], false);
+  EXPECT_EQ(vast["memory"]["context_that_fits"], 0);
+}
+
+TEST_F(InspectTest, ReadsTheHeadersOfWeights) {
+  for (const auto& entry : fs::directory_iterator(kGolden / "models")) {
+    SCOPED_TRACE(entry.path().filename());
+    Json told = parse_json(inspect({entry.path().string(), ""}), "inspect");
+    EXPECT_EQ(told["source"], "weights");
+    int64_t total = 0;
+    for (const auto& [name, tensor] : open_model(entry.path(), {}).parameters) total += tensor.numel();
+    EXPECT_EQ(told["parameters"]["total"], total);
+  }
+  fs::copy(kGolden / "models/llama3/model.safetensors", folder_);
+  Json config = read_json_file(kGolden / "models/llama3/config.json");
+  config["intermediate_size"] = config["intermediate_size"].get<int>() + 1;
+  std::ofstream(folder_ / "config.json") << config;
+  EXPECT_THROW(inspect({folder_.string(), ""}), Error);
+}
+
+TEST_F(InspectTest, GivenTypeDecides) {
+  std::string folder = kGolden / "models/llama3";
+  Json wide = parse_json(inspect({folder, "float32"}), ""), narrow = parse_json(inspect({folder, "float16"}), "");
+  EXPECT_EQ(wide["kv_bytes_per_token"].get<int64_t>(), 2 * narrow["kv_bytes_per_token"].get<int64_t>());
+  EXPECT_EQ(narrow["dtype"], "float16");
+  EXPECT_THROW(inspect({folder, "float8"}), Error);
+}
+
+TEST_F(InspectTest, HostileSizesEndInOneLine) {
+  constexpr int64_t kLargest = int64_t{1} << 31;
+  Json llama = {{"model_type", "llama"}};
+  auto with = [&](std::initializer_list<const char*> keys) {
+    Json config = llama;
+    for (const char* key : keys) config[key] = kLargest;
+    return refusal(config);
+  };
+  EXPECT_THAT(with({"hidden_size", "num_attention_heads", "intermediate_size", "vocab_size"}), HasSubstr("2^62 bytes"));
+  EXPECT_THAT(with({"hidden_size", "intermediate_size"}), HasSubstr("head_dim"));
+  EXPECT_THAT(with({"vocab_size", "intermediate_size"}), HasSubstr("2^50 parameters"));
+  EXPECT_THAT(refusal({{"model_type", "bert"}}), HasSubstr("LlavaForConditionalGeneration"));
+  Json deep = {{"model_type", "llama"}, {"num_hidden_layers", 10000}, {"hidden_size", 4}, {"num_attention_heads", 1}};
+  EXPECT_EQ(refusal(deep), "");
+}
+
+}  // namespace
+}  // namespace nuri
