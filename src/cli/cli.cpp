@@ -113,6 +113,9 @@ int run(int count, char** arguments) {
   } catch (const std::exception& error) {
     terminal.clear();
     std::string text = error.what();
+    // What libtorch says when an allocation fails that no plan foresaw.
+    if (text.find("allocate memory") != std::string::npos || text.find("out of memory") != std::string::npos)
+      return complain("out of memory: " + text.substr(0, text.find('\n')), kFailed);
     return complain("internal error: " + text.substr(0, text.find('\n')), kFailed);
   }
 }

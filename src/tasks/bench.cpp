@@ -18,6 +18,8 @@
 namespace nuri {
 namespace {
 
+constexpr int64_t kMostTokens = int64_t{1} << 31;
+
 class Stopwatch {
  public:
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
@@ -97,6 +99,9 @@ double measure_picture(CausalLM& model, const BenchRequest& request) {
 BenchResult bench(const BenchRequest& request) {
   if (request.prompt_tokens < 1)
     throw Error(ErrorKind::usage, fmt::format("-p: found {}, expected at least 1", request.prompt_tokens));
+  if (request.prompt_tokens > kMostTokens || request.decoded_tokens > kMostTokens)
+    throw Error(ErrorKind::usage, fmt::format("-p, -n: found {} and {}, expected at most {}", request.prompt_tokens,
+                                              request.decoded_tokens, kMostTokens));
   if (request.decoded_tokens < 0)
     throw Error(ErrorKind::usage, fmt::format("-n: found {}, expected at least 0", request.decoded_tokens));
   if (request.repetitions < 1)

@@ -12,6 +12,8 @@
 namespace nuri {
 namespace {
 
+constexpr int64_t kMostTokens = int64_t{1} << 31;
+
 // Rows of the batch without their padding, as requests that decode `count` tokens each.
 std::vector<Request> requests_of(CausalLM& model, const NamedTensors& inputs, int64_t count) {
   at::Tensor ids = required_input(inputs, "input_ids", 2).to(at::kLong);
@@ -38,6 +40,8 @@ std::vector<Request> requests_of(CausalLM& model, const NamedTensors& inputs, in
 
 // [rows, T + count]: the ids as given and what follows.
 at::Tensor generate(CausalLM& model, const NamedTensors& inputs, int64_t count) {
+  if (count > kMostTokens)
+    throw Error(ErrorKind::usage, fmt::format("--generate: found {}, expected at most {}", count, kMostTokens));
   at::Tensor ids = required_input(inputs, "input_ids", 2).to(at::kLong);
   EngineOptions options;
   options.context = ids.size(1) + count;
