@@ -51,6 +51,15 @@ std::string whole_context(int64_t bytes, int64_t positions) {
   return __builtin_mul_overflow(bytes, positions, &product) ? "beyond any memory" : readable_bytes(product);
 }
 
+std::string operations(double count) {
+  const char* unit = "FLOP";
+  for (const char* larger : {"kFLOP", "MFLOP", "GFLOP", "TFLOP"}) {
+    if (count < 1000) break;
+    count /= 1000, unit = larger;
+  }
+  return fmt::format("{:.4g} {}", count, unit);
+}
+
 std::string work_table(const Json& told) {
   std::string text;
   if (!told["context_length"].is_null()) {
@@ -58,14 +67,13 @@ std::string work_table(const Json& told) {
     text += row("context", fmt::format("{} positions", grouped(context)));
     text += row("KV cache", fmt::format("{} bytes a token; {} for the whole context", grouped(bytes),
                                         whole_context(bytes, context)));
-    text += row("work", fmt::format("{:.4g} GFLOP a token (decoded, at an empty context)",
-                                    told["flops_per_token"].get<double>() / 1e9));
+    text += row("work", operations(told["flops_per_token"].get<double>()) + " a token (decoded, at an empty context)");
   }
   if (!told["flops_per_picture"].is_null()) {
-    std::string line = fmt::format("{:.4g} GFLOP a picture", told["flops_per_picture"].get<double>() / 1e9);
+    std::string line = operations(told["flops_per_picture"].get<double>()) + " a picture";
     if (!told["tokens_per_picture"].is_null())
       line += fmt::format(", which takes {} tokens", told["tokens_per_picture"].get<int64_t>());
-    text += row("work", line);
+    text += row(text.empty() ? "work" : "", line);
   }
   return text;
 }

@@ -42,7 +42,8 @@ LlavaConfig parse_llava_config(const ConfigReader& config) {
   if (config.has("tie_word_embeddings")) c.text.tied_embeddings = config.required<bool>("tie_word_embeddings");
   const char* token_key = config.has("image_token_id") ? "image_token_id" : "image_token_index";
   c.image_token = config.optional<int64_t>(token_key, 32000);
-  if (c.image_token < 0 || c.image_token >= c.text.vocabulary)
+  // The default lies beyond the default vocabulary; such a model reads texts only.
+  if (config.has(token_key) && (c.image_token < 0 || c.image_token >= c.text.vocabulary))
     config.reject(token_key, fmt::format("an id below vocab_size {}", c.text.vocabulary));
   c.feature_layers = read_feature_layers(config, c.vision.encoder.layers);
   std::string strategy = config.optional<std::string>("vision_feature_select_strategy", "default");
