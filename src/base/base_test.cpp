@@ -80,6 +80,26 @@ TEST(AtomicFile, LeavesNothingBehindWithoutCommit) {
   EXPECT_TRUE(std::filesystem::is_empty(folder));
   write_file_atomically(folder / "a", "whole");
   EXPECT_EQ(read_file(folder / "a"), "whole");
+  write_file_atomically(folder / "a", "another");
+  EXPECT_EQ(read_file(folder / "a"), "another");
+  EXPECT_NO_THROW(expect_writable(folder / "b"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "b"));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(AtomicFile, KeepsWhatIsNoFile) {
+  auto folder = std::filesystem::temp_directory_path() / "nuri_atomic_kind_test";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directory(folder);
+  EXPECT_THROW(write_file_atomically(folder, "x"), Error);
+  EXPECT_THROW(write_file_atomically("/dev/full", "x"), Error);
+  EXPECT_NO_THROW(write_file_atomically("/dev/null", "x"));
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  write_file_atomically(folder / "a", "x");
+  std::filesystem::create_symlink(folder / "a", folder / "link");
+  write_file_atomically(folder / "link", "y");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
+  EXPECT_EQ(read_file(folder / "a"), "y");
   std::filesystem::remove_all(folder);
 }
 

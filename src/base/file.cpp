@@ -22,7 +22,7 @@ namespace {
 
 // Opens for reading and proves that `path` is a regular file; returns descriptor and size.
 std::pair<int, std::size_t> open_regular(const std::filesystem::path& path) {
-  int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not block
   if (descriptor < 0) fail_open(path);
   struct stat status {};
   if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -68,10 +68,30 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
-  temporary_ = path_;
-  temporary_ += fmt::format(".part{}", ::getpid());
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)), target_(path_) {
+  if (path_.empty()) throw Error(ErrorKind::usage, "found an empty file name, expected a file to write");
+  struct stat status {};
+  bool exists = ::stat(path_.c_str(), &status) == 0;
+  if (exists && S_ISDIR(status.st_mode))
+    throw Error(ErrorKind::usage, fmt::format("{}: found a folder, expected a file to write", path_.string()));
+  if (exists && !S_ISREG(status.st_mode)) {
+    kind_ = Kind::direct;
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  } else {
+    std::error_code error;
+    if (exists) target_ = std::filesystem::canonical(path_, error);
+    if (error) target_ = path_;
+    temporary_ = target_;
+    temporary_ += fmt::format(".part{}", ::getpid());
+    std::filesystem::path folder = target_.has_parent_path() ? target_.parent_path() : std::filesystem::path(".");
+    // Giving the file its name in the end goes through /proc.
+    if (::access("/proc/self/fd", X_OK) == 0)
+      descriptor_ = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+    if (descriptor_ < 0) {
+      kind_ = Kind::neighbour;
+      descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    }
+  }
   if (descriptor_ < 0)
     throw Error(ErrorKind::usage, fmt::format("{}: cannot write: {}", path_.string(), std::strerror(errno)));
 }
@@ -79,7 +99,7 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
 AtomicFile::~AtomicFile() {
   if (descriptor_ < 0) return;
   ::close(descriptor_);
-  ::unlink(temporary_.c_str());
+  if (kind_ == Kind::neighbour) ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::write(const void* data, std::size_t size) {
@@ -95,13 +115,28 @@ void AtomicFile::write(const void* data, std::size_t size) {
 }
 
 void AtomicFile::commit() {
-  bool synced = ::fsync(descriptor_) == 0;
-  bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
-  if (!synced || !closed || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    int reason = errno;
+  int reason = 0;
+  // Devices and pipes have nothing to sync.
+  if (::fsync(descriptor_) != 0 && kind_ != Kind::direct) reason = errno;
+  if (reason == 0 && kind_ == Kind::unnamed) {
+    std::string link = fmt::format("/proc/self/fd/{}", descriptor_);
     ::unlink(temporary_.c_str());
-    throw Error(ErrorKind::resource, fmt::format("{}: cannot write: {}", path_.string(), std::strerror(reason)));
+    if (::linkat(AT_FDCWD, link.c_str(), AT_FDCWD, temporary_.c_str(), AT_SYMLINK_FOLLOW) != 0) reason = errno;
   }
+  if (::close(std::exchange(descriptor_, -1)) != 0 && reason == 0) reason = errno;
+  if (kind_ != Kind::direct) {
+    if (reason == 0 && ::rename(temporary_.c_str(), target_.c_str()) != 0) reason = errno;
+    if (reason != 0) ::unlink(temporary_.c_str());
+  }
+  if (reason != 0)
+    throw Error(ErrorKind::resource, fmt::format("{}: cannot write: {}", path_.string(), std::strerror(reason)));
+}
+
+void expect_writable(const std::filesystem::path& path) {
+  struct stat status {};
+  // Opening a pipe to look would already end its reader's input.
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return;
+  AtomicFile probe(path);
 }
 
 std::string read_file(const std::filesystem::path& path, std::size_t limit) {

@@ -28,9 +28,10 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-// A file that appears whole or not at all: bytes go to a temporary neighbour, commit() syncs it to disk
-// and renames it over `path`; without commit() the neighbour is removed. Every failure (full disk,
-// missing right) is an Error(usage) or Error(resource) that names `path`.
+// A file that appears whole or not at all: bytes go to a file without a name (where the file system has none,
+// to a temporary neighbour), commit() syncs it to disk and renames it over `path`, or over what a link there points
+// to; without commit() nothing is left. A device or a pipe is written as it is. Every failure (full disk, missing
+// right) is an Error(usage) or Error(resource) that names `path`.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -43,10 +44,17 @@ class AtomicFile {
   void commit();
 
  private:
+  enum class Kind { unnamed, neighbour, direct };
+
   std::filesystem::path path_;
+  std::filesystem::path target_;  // `path_` with links followed
   std::filesystem::path temporary_;
+  Kind kind_ = Kind::unnamed;
   int descriptor_ = -1;
 };
+
+// Throws as AtomicFile would when `path` cannot be written, and leaves nothing: to refuse before long work.
+void expect_writable(const std::filesystem::path& path);
 
 // The whole file as bytes. Throws Error(usage) when it is missing, unreadable or larger than `limit`.
 std::string read_file(const std::filesystem::path& path, std::size_t limit = std::size_t{1} << 30);
