@@ -1,6 +1,8 @@
 #include "tasks/ask.h"
 
 #include "base/error.h"
+#include "base/file.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 
 namespace nuri::cli {
@@ -10,7 +12,8 @@ struct Flags {
   ModelOptions model;
   GenerationOptions generation;
   PictureLimits limits;
-  std::string question, draw;
+  std::string question;
+  std::optional<std::string> draw;
   std::vector<std::string> pictures;
   bool json = false;
 };
@@ -29,18 +32,32 @@ Json answer_json(const Answer& answer) {
            {{"load_s", answer.load_s},
             {"encode_s", answer.encode_s},
             {"prefill_s", answer.prefill_s},
-            {"decode_s", answer.decode_s}}},
-          {"finish", answer.finish}};
+            {"decode_s", answer.decode_s}}}};
+}
+
+// Prints the answer as it is made; a line that Ctrl-C cuts off is ended.
+Answer streamed(Assistant& assistant, const Flags& flags) {
+  bool begun = false;
+  auto show = [&](std::string_view piece) {
+    print(piece);
+    begun = true;
+  };
+  try {
+    return assistant.ask(flags.question, flags.pictures, flags.generation, show, flags.limits);
+  } catch (const Error& error) {
+    if (begun && error.kind() == ErrorKind::interrupted) print("\n");
+    throw;
+  }
 }
 
 void run(const Flags& flags) {
-  if (!flags.draw.empty() && flags.pictures.empty())
+  if (flags.draw && flags.pictures.empty())
     throw Error(ErrorKind::usage, "--draw: found no picture to draw on, expected -i PICTURE");
+  if (flags.draw) expect_writable(*flags.draw);
   Assistant assistant(flags.model);
-  TextCallback stream = [](std::string_view piece) { print(piece); };
-  Answer answer = assistant.ask(flags.question, flags.pictures, flags.generation, flags.json ? TextCallback() : stream,
-                                flags.limits);
-  if (!flags.draw.empty()) draw_boxes(flags.pictures.back(), answer.boxes, flags.draw, flags.limits);
+  Answer answer = flags.json ? assistant.ask(flags.question, flags.pictures, flags.generation, {}, flags.limits)
+                             : streamed(assistant, flags);
+  if (flags.draw) draw_boxes(flags.pictures.back(), answer.boxes, *flags.draw, flags.limits);
   if (flags.json) {
     print_json(answer_json(answer));
   } else {
@@ -56,14 +73,16 @@ void add_ask(CLI::App& app) {
                             "nuri ask emoji-world \"What is in the picture?\" -i docs/scene.png --draw answer.png");
   add_model_flags(verb, flags->model);
   verb->add_option("QUESTION", flags->question, "What you want to know")->required();
-  verb->add_option("-i,--image", flags->pictures, "A picture (JPEG, PNG, WebP); may be given several times")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  auto settle =
+      add_pictures(verb, flags->pictures, {&flags->model.model, &flags->question}, "A picture (JPEG, PNG, WebP)");
   verb->add_option("--draw", flags->draw, "Write the picture with the answer's boxes drawn (PNG)");
   verb->add_flag("--json", flags->json, "One JSON object in place of the text");
   add_generation_flags(verb, flags->generation);
   add_max_pixels(verb, flags->limits);
-  verb->callback([flags] { run(*flags); });
+  verb->callback([flags, settle] {
+    settle();
+    run(*flags);
+  });
 }
 
 }  // namespace nuri::cli

@@ -1,12 +1,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <iostream>
-
-#include "base/error.h"
 #include "base/file.h"
 #include "base/report.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/line_reader.h"
 #include "tasks/ask.h"
 
 namespace nuri::cli {
@@ -34,24 +33,24 @@ class Session {
   void run() {
     bool terminal = ::isatty(STDIN_FILENO) == 1;
     if (terminal) print("Type a question, or /help.\n");
-    std::string line;
     while (true) {
       if (terminal) print("> ");
-      if (!std::getline(std::cin, line)) break;
-      if (line.empty()) continue;
-      if (!one_line(line)) return;
+      auto line = lines_.next();
+      if (!line) break;
+      if (!line->empty() && !answer(*line)) return;
     }
     if (terminal) print("\n");
   }
 
  private:
   // false: the conversation is over. A mistake in one line does not end it.
-  bool one_line(const std::string& line) {
+  bool answer(const std::string& line) {
     try {
       if (line.starts_with("/")) return command(line);
-      clear_interrupt();
       conversation_.say(line, flags_.generation, [](std::string_view piece) { print(piece); });
       print("\n");
+    } catch (const OutputError&) {
+      throw;
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::interrupted) {
         // Ctrl-C ends the answer, not the conversation.
@@ -68,7 +67,8 @@ class Session {
   bool command(const std::string& line) {
     size_t space = line.find(' ');
     std::string name = line.substr(0, space);
-    std::string argument = space == std::string::npos ? "" : line.substr(line.find_first_not_of(' ', space));
+    size_t begin = line.find_first_not_of(' ', space), end = line.find_last_not_of(" \r");
+    std::string argument = begin == std::string::npos ? "" : line.substr(begin, end - begin + 1);
     if (name == "/exit" || name == "/quit") return false;
     if (name == "/help") {
       print(kHelp);
@@ -88,6 +88,7 @@ class Session {
   const Flags& flags_;
   Assistant assistant_;
   Conversation conversation_;
+  LineReader lines_;
 };
 
 }  // namespace
@@ -97,12 +98,13 @@ void add_chat(CLI::App& app) {
   CLI::App* verb = add_verb(app, "chat", "Talk with a model in the terminal; /image PATH adds a picture",
                             "nuri chat emoji-world -i docs/scene.png");
   add_model_flags(verb, flags->model);
-  verb->add_option("-i,--image", flags->pictures, "A picture to begin with; may be given several times")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  auto settle = add_pictures(verb, flags->pictures, {&flags->model.model}, "A picture to begin with");
   add_generation_flags(verb, flags->generation);
   add_max_pixels(verb, flags->limits);
-  verb->callback([flags] { Session(*flags).run(); });
+  verb->callback([flags, settle] {
+    settle();
+    Session(*flags).run();
+  });
 }
 
 }  // namespace nuri::cli

@@ -1,11 +1,15 @@
 #include "cli/cli.h"
 
+#include <fmt/format.h>
+
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <iostream>
+#include <cstring>
+#include <filesystem>
 
-#include "base/error.h"
 #include "base/report.h"
+#include "cli/arguments.h"
 #include "cli/terminal.h"
 
 namespace nuri::cli {
@@ -28,10 +32,7 @@ int exit_code(ErrorKind kind) {
 }
 
 int complain(const std::string& message, int code) {
-  std::string line = message;
-  for (char& c : line)
-    if (c == '\n') c = ' ';
-  std::fprintf(stderr, "nuri: %s\n", line.c_str());
+  fmt::print(stderr, "nuri: {}\n", one_line(message));
   return code;
 }
 
@@ -60,7 +61,7 @@ void add_model_flags(CLI::App* verb, ModelOptions& options) {
   verb->add_option("--device", options.device, "cpu or cuda")->capture_default_str();
   verb->add_option("--dtype", options.dtype, "float32, bfloat16 or float16; as in the file when not given");
   verb->add_option("--weights", options.weights, "native")->capture_default_str();
-  verb->add_option("--threads", options.threads, "Threads; all cores when not given")->check(CLI::PositiveNumber);
+  verb->add_option("--threads", options.threads, "Threads; all cores when not given")->check(at_least(1));
 }
 
 void add_generation_flags(CLI::App* verb, GenerationOptions& options) {
@@ -73,50 +74,95 @@ void add_generation_flags(CLI::App* verb, GenerationOptions& options) {
   verb->add_option("--presence-penalty", options.presence_penalty, "Discourage tokens that the answer already has");
   verb->add_option("--frequency-penalty", options.frequency_penalty, "The same, for each time");
   verb->add_option("--max-tokens", options.max_tokens, "Longest answer");
-  verb->add_option("--stop", options.stop, "End in front of this text; may be given several times");
-  verb->add_option("--seed", options.seed, "The same seed gives the same text")->capture_default_str();
+  // Else a text in brackets would be taken for a list.
+  verb->add_option("--stop", options.stop, "End in front of this text; may be given several times")
+      ->allow_extra_args(false);
+  verb->add_option("--seed", options.seed, "The same seed gives the same text")
+      ->check(at_least(0))
+      ->capture_default_str();
 }
 
 void add_max_pixels(CLI::App* verb, PictureLimits& limits) {
-  verb->add_option("--max-pixels", limits.max_pixels, "Largest picture that is decoded")->capture_default_str();
+  verb->add_option("--max-pixels", limits.max_pixels, "Largest picture that is decoded")
+      ->check(at_least(1))
+      ->capture_default_str();
 }
+
+OutputError::OutputError(const std::string& reason)
+    : Error(ErrorKind::resource, "standard output: cannot write: " + reason) {}
 
 void print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw Error(ErrorKind::resource, "standard output: cannot write");
+    throw OutputError(std::strerror(errno));
 }
 
 void print_json(const Json& object) { print(object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"); }
 
+namespace {
+
+// "ask, chat, forward"
+std::string verb_names(CLI::App& app) {
+  std::string names;
+  for (const CLI::App* verb : app.get_subcommands({})) names += (names.empty() ? "" : ", ") + verb->get_name();
+  return names;
+}
+
+bool has_verb(CLI::App& app, const std::string& name) {
+  return !app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; }).empty();
+}
+
+void parse_and_run(CLI::App& app, int count, char** arguments) {
+  std::string first = count > 1 ? arguments[1] : "";
+  auto expect_a_verb = [&] {
+    throw Error(ErrorKind::usage, fmt::format("found {}, expected a verb: {} (nuri --help tells more)",
+                                              first.empty() ? "nothing" : shown_text(first), verb_names(app)));
+  };
+  if (first.empty() || (first.front() != '-' && !has_verb(app, first))) expect_a_verb();
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::CallForHelp&) {
+    print(app.help());  // of the verb, if one was chosen
+  } catch (const CLI::CallForVersion& version) {
+    print(std::string(version.what()) + "\n");
+  } catch (const CLI::ParseError& error) {
+    if (app.get_subcommands().empty()) expect_a_verb();
+    throw Error(ErrorKind::usage, std::string(error.what()) + " (nuri --help, or nuri VERB --help, tells more)");
+  }
+}
+
+}  // namespace
+
 int run(int count, char** arguments) {
+  open_missing_streams();
   CLI::App app("Nuri runs, trains and serves multimodal models.", "nuri");
   app.require_subcommand(1);
   app.set_version_flag("--version", NURI_VERSION);
   add_verbs(app);
   std::signal(SIGINT, on_interrupt);
+  // A reader that left, or a limit on file sizes: the write says so.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   Terminal terminal;
   set_report_sink(&terminal);
+  auto fail = [&](const std::string& message, int code) {
+    terminal.clear();
+    return complain(message, code);
+  };
   try {
-    app.parse(count, arguments);
+    parse_and_run(app, count, arguments);
     return kDone;
-  } catch (const CLI::Success& request) {  // --help, --version
-    return app.exit(request);
-  } catch (const CLI::ParseError& error) {
-    return complain(std::string(error.what()) + " (nuri --help, or nuri VERB --help, tells more)", kUsage);
   } catch (const Error& error) {
-    terminal.clear();
-    return complain(error.what(), exit_code(error.kind()));
+    return fail(error.what(), exit_code(error.kind()));
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(fmt::format("{}: {}", error.path1().string(), error.code().message()), kFailed);
   } catch (const std::bad_alloc&) {
-    terminal.clear();
-    return complain("out of memory", kFailed);
+    return fail("out of memory", kFailed);
   } catch (const std::exception& error) {
-    terminal.clear();
     std::string text = error.what();
     // What libtorch says when an allocation fails that no plan foresaw.
     if (text.find("allocate memory") != std::string::npos || text.find("out of memory") != std::string::npos)
-      return complain("out of memory: " + text.substr(0, text.find('\n')), kFailed);
-    return complain("internal error: " + text.substr(0, text.find('\n')), kFailed);
+      return fail("out of memory", kFailed);
+    return fail("internal error: " + text.substr(0, text.find('\n')), kFailed);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/config_reader.h"
+#include "base/error.h"
 #include "tasks/common.h"
 
 namespace nuri::cli {
@@ -27,8 +28,15 @@ void add_model_flags(CLI::App* verb, ModelOptions& options);
 void add_generation_flags(CLI::App* verb, GenerationOptions& options);
 void add_max_pixels(CLI::App* verb, PictureLimits& limits);
 
+// Standard output takes no more.
+class OutputError : public Error {
+ public:
+  explicit OutputError(const std::string& reason);
+};
+
 // One JSON object on standard output.
 void print_json(const Json& object);
+// Throws OutputError.
 void print(std::string_view text);
 
 // Reads, runs and reports: the whole program -> exit code.

@@ -1,5 +1,6 @@
 #include "tasks/eval.h"
 
+#include "cli/arguments.h"
 #include "cli/cli.h"
 
 namespace nuri::cli {
@@ -16,7 +17,7 @@ void add_eval(CLI::App& app) {
   verb->add_option("--model", flags->request.model.model, "Another model than the one the recipe trains");
   verb->add_option("--dtype", flags->request.model.dtype,
                    "float32, bfloat16 or float16; as in the file when not given");
-  verb->add_option("--threads", flags->request.model.threads, "Threads; all cores when not given");
+  verb->add_option("--threads", flags->request.model.threads, "Threads; all cores when not given")->check(at_least(1));
   verb->add_flag("--json", flags->json, "One JSON object in place of the table");
   verb->callback([flags] {
     Json result = parse_json(evaluate(flags->request), "evaluation");

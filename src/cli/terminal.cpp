@@ -1,5 +1,6 @@
 #include "cli/terminal.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -21,6 +22,20 @@ size_t terminal_width() {
 
 }  // namespace
 
+void open_missing_streams() {
+  // open() gives the lowest free number, so they are looked at in order; each is opened the wrong way round.
+  for (int stream : {STDIN_FILENO, STDOUT_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0) ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  if (::fcntl(STDERR_FILENO, F_GETFD) < 0) ::open("/dev/null", O_WRONLY);
+}
+
+std::string one_line(std::string_view text) {
+  std::string line(text);
+  for (char& c : line)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  return line;
+}
+
 Terminal::Terminal() : is_terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 Terminal::~Terminal() {
@@ -31,7 +46,7 @@ Terminal::~Terminal() {
 void Terminal::warn(std::string_view line) {
   std::lock_guard lock(mutex_);
   clear_bar();
-  fmt::print(stderr, "nuri: {}\n", line);
+  fmt::print(stderr, "nuri: {}\n", one_line(line));
 }
 
 void Terminal::progress(std::string_view task, int64_t done, int64_t total, std::string_view detail) {
@@ -42,8 +57,10 @@ void Terminal::progress(std::string_view task, int64_t done, int64_t total, std:
   last_ = now;
   int filled = total > 0 ? static_cast<int>(kBar * done / total) : 0;
   std::string line =
-      fmt::format("{} [{:=<{}}{: <{}}] {}/{} {}", task, "", filled, "", kBar - filled, done, total, detail);
-  line.resize(std::min(line.size(), terminal_width() - 1));
+      one_line(fmt::format("{} [{:=<{}}{: <{}}] {}/{} {}", task, "", filled, "", kBar - filled, done, total, detail));
+  size_t end = std::min(line.size(), terminal_width() - 1);
+  while (end > 0 && end < line.size() && (line[end] & 0xC0) == 0x80) --end;  // never inside a character
+  line.resize(end);
   fmt::print(stderr, "\r\x1b[K{}", line);
   std::fflush(stderr);
   bar_shown_ = true;

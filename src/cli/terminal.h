@@ -2,10 +2,18 @@
 
 #include <chrono>
 #include <mutex>
+#include <string>
 
 #include "base/report.h"
 
 namespace nuri::cli {
+
+// The three standard streams exist: a closed one would lend its number to the next file that is opened, and what is
+// printed would go there. A closed standard output stays one that cannot be written.
+void open_missing_streams();
+
+// Text for one line of a terminal: control characters become blanks.
+std::string one_line(std::string_view text);
 
 // Shows warnings, and a progress bar on standard error when that is a terminal.
 class Terminal : public ReportSink {

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/cli.h"
@@ -35,21 +33,24 @@ std::vector<int32_t> parse_ids(const std::string& text) {
   return ids;
 }
 
-void each_line(const TextTools& tools, const Flags& flags) {
-  std::string all = read_file(*flags.lines);
+// All lines are read before the first answer is printed, so that a broken one leaves no half of an output.
+std::vector<std::string> read_lines(const std::string& file) {
+  std::string all = read_file(file);
+  std::vector<std::string> texts;
   size_t begin = 0, number = 1;
   while (begin < all.size()) {
     size_t end = std::min(all.find('\n', begin), all.size());
     std::string_view line = std::string_view(all).substr(begin, end - begin);
     if (!line.empty()) {
-      std::string where = fmt::format("{}:{}", *flags.lines, number);
+      std::string where = fmt::format("{}:{}", file, number);
       Json value = parse_json(line, where);
       if (!value.is_string()) throw Error(ErrorKind::format, where + ": expected a JSON string");
-      print_json(as_json(tools.encode(value.get<std::string>(), !flags.no_special)));
+      texts.push_back(value.get<std::string>());
     }
     begin = end + 1;
     ++number;
   }
+  return texts;
 }
 
 void run(const Flags& flags) {
@@ -60,7 +61,8 @@ void run(const Flags& flags) {
   if (flags.text) print_json(as_json(tools.encode(*flags.text, !flags.no_special)));
   if (flags.chat) print_json(as_json(tools.chat(read_file(*flags.chat))));
   if (flags.decode) print_json(as_json(tools.decode(parse_ids(*flags.decode))));
-  if (flags.lines) each_line(tools, flags);
+  if (flags.lines)
+    for (const auto& text : read_lines(*flags.lines)) print_json(as_json(tools.encode(text, !flags.no_special)));
 }
 
 }  // namespace
