@@ -16,7 +16,7 @@ constexpr int64_t kMostTokens = int64_t{1} << 31;
 
 // Rows of the batch without their padding, as requests that decode `count` tokens each.
 std::vector<Request> requests_of(CausalLM& model, const NamedTensors& inputs, int64_t count) {
-  at::Tensor ids = required_input(inputs, "input_ids", 2).to(at::kLong);
+  at::Tensor ids = whole_input(inputs, "input_ids", 2);
   NamedTensors media = inputs;
   for (const char* name : {"input_ids", "attention_mask", "position_ids", "logits_to_keep", "labels"})
     media.erase(name);
@@ -42,7 +42,7 @@ std::vector<Request> requests_of(CausalLM& model, const NamedTensors& inputs, in
 at::Tensor generate(CausalLM& model, const NamedTensors& inputs, int64_t count) {
   if (count > kMostTokens)
     throw Error(ErrorKind::usage, fmt::format("--generate: found {}, expected at most {}", count, kMostTokens));
-  at::Tensor ids = required_input(inputs, "input_ids", 2).to(at::kLong);
+  at::Tensor ids = whole_input(inputs, "input_ids", 2);
   EngineOptions options;
   options.context = ids.size(1) + count;
   options.cache_positions = ids.size(0) * (options.context + nn::KvCache::kBlock);

@@ -1,7 +1,10 @@
 #include "weights/tensor_file.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
+#include "base/config_reader.h"
+#include "base/error.h"
 #include "formats/safetensors.h"
 #include "weights/stores.h"
 
@@ -11,7 +14,13 @@ std::map<std::string, at::Tensor> read_tensors(const std::filesystem::path& file
   SafetensorsFile mapped(file);
   std::map<std::string, at::Tensor> tensors;
   for (const auto& info : mapped.tensors()) {
-    at::Tensor tensor = at::empty(info.shape, at::TensorOptions().dtype(torch_dtype(info.dtype)));
+    at::Tensor tensor;
+    try {
+      tensor = at::empty(info.shape, at::TensorOptions().dtype(torch_dtype(info.dtype)));
+    } catch (const c10::Error&) {  // sizes whose product overflows beside a zero, or too little memory
+      throw Error(ErrorKind::resource, fmt::format("{}: tensor {}: found shape {}, which no memory holds",
+                                                   file.string(), shown_text(info.name), shape_text(info.shape)));
+    }
     auto bytes = mapped.data(info);
     if (!bytes.empty()) std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
     tensors.emplace(info.name, tensor);

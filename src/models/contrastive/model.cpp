@@ -28,9 +28,11 @@ class TextTower {
     if (length > config_.context)
       throw Error(ErrorKind::usage,
                   fmt::format("input_ids: found {} tokens, expected at most {}", length, config_.context));
+    check_ids(ids, config_.vocabulary);
     at::Tensor x = tokens_(ids) + positions_.weight().narrow(0, 0, length);
     at::Tensor allowed;
     if (mask.defined()) {
+      check_shape(mask, {ids.size(0), length}, "attention_mask");
       allowed = mask.to(at::kBool).view({ids.size(0), 1, 1, length}).expand({-1, 1, length, -1});
       if (causal) allowed = allowed & at::ones({length, length}, at::kBool).tril();
     }
@@ -58,7 +60,7 @@ class ContrastiveModel : public Model, public MediaEncoder {
 
   NamedTensors forward(const NamedTensors& inputs) override {
     refuse_unknown_inputs(inputs, {"input_ids", "pixel_values", "attention_mask"});
-    at::Tensor ids = required_input(inputs, "input_ids", 2).to(at::kLong);
+    at::Tensor ids = whole_input(inputs, "input_ids", 2);
     at::Tensor mask = inputs.contains("attention_mask") ? required_input(inputs, "attention_mask", 2) : at::Tensor();
     at::Tensor texts = unit(embed_texts(ids, mask));
     VisionOutput seen = encode(inputs);

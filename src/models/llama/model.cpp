@@ -11,7 +11,7 @@ class LlamaModel : public CausalLM {
 
   NamedTensors forward(const NamedTensors& inputs) override {
     refuse_unknown_inputs(inputs, {"input_ids", "attention_mask", "position_ids", "logits_to_keep", "labels"});
-    at::Tensor embeddings = decoder_.embed(required_input(inputs, "input_ids", 2).to(device(), at::kLong));
+    at::Tensor embeddings = decoder_.embed(whole_input(inputs, "input_ids", 2).to(device()));
     return forward_batch(decoder_, embeddings, inputs);
   }
 

@@ -28,7 +28,7 @@ class LlavaModel : public CausalLM, public MediaEncoder {
   NamedTensors forward(const NamedTensors& inputs) override {
     refuse_unknown_inputs(inputs,
                           {"input_ids", "attention_mask", "position_ids", "pixel_values", "logits_to_keep", "labels"});
-    at::Tensor ids = required_input(inputs, "input_ids", 2).to(device(), at::kLong);
+    at::Tensor ids = whole_input(inputs, "input_ids", 2).to(device());
     at::Tensor features;
     if (inputs.contains("pixel_values")) features = encode(inputs);
     at::Tensor embeddings = fuse(ids.reshape({-1}), features).view({ids.size(0), ids.size(1), -1});

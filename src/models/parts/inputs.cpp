@@ -1,5 +1,6 @@
 #include "models/parts/inputs.h"
 
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -16,6 +17,32 @@ const at::Tensor& required_input(const NamedTensors& inputs, const std::string& 
     throw Error(ErrorKind::usage, fmt::format("{}: found shape [{}], expected {} dimensions", name,
                                               fmt::join(found->second.sizes(), ", "), dimensions));
   return found->second;
+}
+
+at::Tensor whole_input(const NamedTensors& inputs, const std::string& name, int64_t dimensions) {
+  const at::Tensor& found = required_input(inputs, name, dimensions);
+  if (!at::isIntegralType(found.scalar_type(), /*includeBool=*/false))
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: found type {}, expected whole numbers", name, at::toString(found.scalar_type())));
+  if (found.numel() == 0)
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: found shape [{}], expected at least one value", name, fmt::join(found.sizes(), ", ")));
+  return found.to(at::kLong);
+}
+
+void check_ids(const at::Tensor& ids, int64_t vocabulary, const char* name) {
+  if (ids.numel() == 0) return;
+  auto [smallest, largest] = at::aminmax(ids);
+  int64_t low = smallest.item<int64_t>(), high = largest.item<int64_t>();
+  if (low < 0 || high >= vocabulary)
+    throw Error(ErrorKind::usage, fmt::format("{}: found the id {}, expected ids from 0 to {}", name,
+                                              low < 0 ? low : high, vocabulary - 1));
+}
+
+void check_shape(const at::Tensor& tensor, at::IntArrayRef shape, const char* name) {
+  if (tensor.sizes() != shape)
+    throw Error(ErrorKind::usage, fmt::format("{}: found shape [{}], expected [{}]", name,
+                                              fmt::join(tensor.sizes(), ", "), fmt::join(shape, ", ")));
 }
 
 void refuse_unknown_inputs(const NamedTensors& inputs, const std::vector<std::string>& known) {

@@ -7,6 +7,12 @@ namespace nuri {
 
 // The tensor `name` of `inputs` with `dimensions` dimensions, or Error(usage).
 const at::Tensor& required_input(const NamedTensors& inputs, const std::string& name, int64_t dimensions);
+// The same, of whole numbers, and with at least one value.
+at::Tensor whole_input(const NamedTensors& inputs, const std::string& name, int64_t dimensions);
+// Throws Error(usage) when an id is not below `vocabulary`, or negative.
+void check_ids(const at::Tensor& ids, int64_t vocabulary, const char* name = "input_ids");
+// Throws Error(usage) when the tensor `name` has another shape.
+void check_shape(const at::Tensor& tensor, at::IntArrayRef shape, const char* name);
 // Throws Error(usage) for a name that is not among `known`.
 void refuse_unknown_inputs(const NamedTensors& inputs, const std::vector<std::string>& known);
 // The activation called `name` by `key` of a configuration, or Error(unsupported).

@@ -69,13 +69,7 @@ LlamaDecoder::LlamaDecoder(const WeightView& weights, const LlamaDecoderConfig& 
 }
 
 at::Tensor LlamaDecoder::embed(const at::Tensor& ids) const {
-  if (ids.numel() > 0) {
-    auto [smallest, largest] = at::aminmax(ids);
-    int64_t low = smallest.item<int64_t>(), high = largest.item<int64_t>();
-    if (low < 0 || high >= config_.vocabulary)
-      throw Error(ErrorKind::usage, fmt::format("input_ids: found the id {}, expected ids from 0 to {}",
-                                                low < 0 ? low : high, config_.vocabulary - 1));
-  }
+  check_ids(ids, config_.vocabulary);
   return embedding_(ids);
 }
 
@@ -100,9 +94,13 @@ at::Tensor LlamaDecoder::step(const Step& step, nn::KvCache& cache) const {
 
 namespace {
 
-at::Tensor next_token_loss(const LlamaDecoder& decoder, const at::Tensor& hidden, const at::Tensor& labels) {
+constexpr int64_t kIgnoredLabel = -100;
+
+at::Tensor next_token_loss(const LlamaDecoder& decoder, const at::Tensor& hidden, const at::Tensor& labels,
+                           int64_t vocabulary) {
+  check_ids(labels.index({labels != kIgnoredLabel}), vocabulary, "labels");
   at::Tensor next = labels.narrow(1, 1, labels.size(1) - 1).reshape({-1}).to(hidden.device(), at::kLong);
-  at::Tensor rows = (next != -100).nonzero().squeeze(1);
+  at::Tensor rows = (next != kIgnoredLabel).nonzero().squeeze(1);
   at::Tensor before = hidden.narrow(1, 0, hidden.size(1) - 1).reshape({-1, hidden.size(2)});
   at::Tensor scores = decoder.logits(before.index_select(0, rows)).to(at::kFloat);
   return at::cross_entropy_loss(scores, next.index_select(0, rows));
@@ -119,16 +117,29 @@ at::Tensor attention_mask(const NamedTensors& inputs, int64_t batch, int64_t len
   return found->second;
 }
 
+// The last `count` positions of [B, T, D]; 0: all.
+at::Tensor last_rows(const at::Tensor& hidden, int64_t count) {
+  if (count < 0) throw Error(ErrorKind::usage, fmt::format("logits_to_keep: found {}, expected at least 0", count));
+  int64_t last = std::min(count, hidden.size(1));
+  return last == 0 ? hidden : hidden.narrow(1, hidden.size(1) - last, last);
+}
+
+// The positions of [B, T, D] that `wanted` lists, from the end when negative.
+at::Tensor chosen_rows(const at::Tensor& hidden, const at::Tensor& wanted) {
+  int64_t length = hidden.size(1);
+  at::Tensor rows = at::where(wanted < 0, wanted + length, wanted);
+  check_ids(rows, length, "logits_to_keep");
+  return hidden.index_select(1, rows.to(hidden.device()));
+}
+
 }  // namespace
 
 NamedTensors forward_batch(const LlamaDecoder& decoder, const at::Tensor& embeddings, const NamedTensors& inputs) {
   int64_t batch = embeddings.size(0), length = embeddings.size(1), width = embeddings.size(2);
   auto grid = [&](const char* name) -> at::Tensor {  // an optional [B, T]
     if (!inputs.contains(name)) return {};
-    const at::Tensor& found = required_input(inputs, name, 2);
-    if (found.size(0) != batch || found.size(1) != length)
-      throw Error(ErrorKind::usage, fmt::format("{}: found shape [{}], expected [{}, {}]", name,
-                                                fmt::join(found.sizes(), ", "), batch, length));
+    at::Tensor found = whole_input(inputs, name, 2);
+    check_shape(found, {batch, length}, name);
     return found;
   };
   at::Tensor positions = grid("position_ids");
@@ -139,17 +150,12 @@ NamedTensors forward_batch(const LlamaDecoder& decoder, const at::Tensor& embedd
   hidden = hidden.view({batch, length, width});
   NamedTensors outputs;
   if (at::Tensor labels = grid("labels"); labels.defined()) {
-    outputs["loss"] = next_token_loss(decoder, hidden, labels);
+    outputs["loss"] = next_token_loss(decoder, hidden, labels, decoder.limits().vocabulary);
     if (at::GradMode::is_enabled()) return outputs;
   }
   if (auto keep = inputs.find("logits_to_keep"); keep != inputs.end()) {
-    const at::Tensor& wanted = keep->second;
-    if (wanted.dim() == 0 || wanted.numel() == 1) {
-      int64_t last = std::min(wanted.item<int64_t>(), length);
-      if (last > 0) hidden = hidden.narrow(1, length - last, last);
-    } else {
-      hidden = hidden.index_select(1, wanted.reshape({-1}).to(at::kLong));
-    }
+    at::Tensor wanted = whole_input(inputs, "logits_to_keep", keep->second.dim()).reshape({-1});
+    hidden = wanted.numel() == 1 ? last_rows(hidden, wanted.item<int64_t>()) : chosen_rows(hidden, wanted);
   }
   outputs["logits"] = decoder.logits(hidden);
   return outputs;

@@ -185,6 +185,10 @@ at::Tensor pixel_values(const NamedTensors& inputs, const VisionConfig& config, 
     throw Error(ErrorKind::usage,
                 fmt::format("pixel_values: found shape [{}], expected [pictures, {}, {}, {}]",
                             fmt::join(pixels.sizes(), ", "), config.channels, config.image_size, config.image_size));
+  if (!at::isFloatingType(pixels.scalar_type()))
+    throw Error(ErrorKind::usage, fmt::format("pixel_values: found type {}, expected floating-point numbers",
+                                              at::toString(pixels.scalar_type())));
+  if (pixels.size(0) == 0) throw Error(ErrorKind::usage, "pixel_values: found no picture, expected at least one");
   return pixels.to(like.device(), like.scalar_type());
 }
 
