@@ -169,12 +169,14 @@ int64_t Engine::promised_blocks() const {
 void Engine::let_in() {
   for (auto& [handle, task] : tasks_) {
     if (!task->running() || task->sequence || task->waits_for_parent) continue;
-    task->sequence = task->request.prefix ? *task->request.prefix : nn::CachedSequence(*cache_);
+    // Moved, not shared: a second owner of the last block would ask for room to copy it.
+    bool prefixed = task->request.prefix.has_value();
+    task->sequence = prefixed ? std::exchange(task->request.prefix, {}) : nn::CachedSequence(*cache_);
     if (promised_blocks() > cache_->free_blocks()) {
-      task->sequence.reset();
+      auto held = std::exchange(task->sequence, {});
+      if (prefixed) task->request.prefix = std::move(held);
       return;
     }
-    task->request.prefix.reset();
   }
 }
 
