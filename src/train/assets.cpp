@@ -10,6 +10,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// But what a killed run may have left half-written (AtomicFile).
+std::vector<fs::path> whole_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.path().filename().string().find(".part") == std::string::npos) files.push_back(entry.path());
+  return files;
+}
+
 // The tokenizer is trained once for the recipe and then copied, so that all stages have the same.
 void make_tokenizer(const ConfigReader& options, const Recipe& recipe, const fs::path& folder) {
   TokenizerTrainingOptions training;
@@ -24,8 +32,7 @@ void make_tokenizer(const ConfigReader& options, const Recipe& recipe, const fs:
     fs::create_directories(shared);
     write_emoji_tokenizer(*shared_emoji_world(), training, shared);
   }
-  for (const auto& entry : fs::directory_iterator(shared))
-    write_file_atomically(folder / entry.path().filename(), read_file(entry.path()));
+  for (const auto& file : whole_files(shared)) write_file_atomically(folder / file.filename(), read_file(file));
 }
 
 }  // namespace
@@ -40,9 +47,7 @@ std::vector<fs::path> make_assets(const Recipe& recipe, const Stage& stage) {
   if (!stage.generation.is_null())
     write_file_atomically(folder / "generation_config.json", stage.generation.dump(2) + "\n");
   if (recipe.tokenizer) make_tokenizer(*recipe.tokenizer, recipe, folder);
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path());
-  return files;
+  return whole_files(folder);
 }
 
 }  // namespace nuri

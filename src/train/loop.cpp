@@ -12,6 +12,7 @@
 #include "base/report.h"
 #include "models/registry.h"
 #include "train/assets.h"
+#include "train/folder_lock.h"
 #include "train/metrics.h"
 #include "train/objective.h"
 #include "train/run_state.h"
@@ -74,10 +75,12 @@ class StageRun {
         files_(make_assets(recipe, stage)),
         resumed_(newest_checkpoint(folder_)) {
     ConfigReader config(stage.model, recipe.file.string() + ": " + stage.name + ".model");
-    WeightView weights(make_store(config));
+    auto store = make_store(config);
+    WeightView weights(store);
     model_ = family_of(config).make(config, weights);
     objective_ = make_objective(
         {stage.objective, *model_, stage.model, weights / "objective", assets_folder(recipe, stage), recipe.seed});
+    store->expect_all_used();
     ledger_ = weights.ledger();
     optimizer_.emplace(trained_parameters(recipe, stage.train, ledger_), stage.train.adamw);
     if (resumed_) load_training_state();
@@ -100,7 +103,7 @@ class StageRun {
   const std::vector<NamedTensor>& parameters() const { return ledger_; }
 
  private:
-  std::shared_ptr<WeightStore> make_store(const ConfigReader& config) const {
+  std::shared_ptr<TrainingStore> make_store(const ConfigReader& config) const {
     auto store = std::make_shared<TrainingStore>(recipe_.seed);
     auto add = [&](const fs::path& folder, const std::string& take, const std::string& as) {
       ConfigReader source = read_config(folder);
@@ -187,6 +190,7 @@ class StageRun {
 }  // namespace
 
 void run_recipe(const Recipe& recipe) {
+  FolderLock lock(recipe.output);
   for (const auto& stage : recipe.stages) {
     auto newest = newest_checkpoint(recipe.stage_folder(stage));
     if (newest && newest->step >= stage.train.steps) continue;

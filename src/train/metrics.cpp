@@ -61,6 +61,9 @@ Metrics::Metrics(std::filesystem::path file, int64_t resumed_step) : file_(std::
     size_t begin = 0;
     for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
       Json line = parse_json(std::string_view(text).substr(begin, end - begin), file_.string());
+      if (!line.is_object() || !line.contains("step") || !line["step"].is_number_integer())
+        throw Error(ErrorKind::format,
+                    fmt::format("{}: found a line without a step, expected what nuri train wrote", file_.string()));
       if (line.value("step", int64_t{0}) > resumed_step) break;
       kept += text.substr(begin, end - begin + 1);
       lines_.push_back(std::move(line));

@@ -73,6 +73,8 @@ void read_model(const ConfigReader& reader, const std::vector<Stage>& earlier, S
 }
 
 Stage read_stage(const ConfigReader& reader, const std::vector<Stage>& earlier) {
+  for (const auto& other : earlier)
+    if (other.name == reader.required<std::string>("name")) reader.reject("name", "a name that no other stage has");
   Stage stage{.name = reader.required<std::string>("name"),
               .model = {},
               .processor = {},
@@ -112,13 +114,21 @@ Recipe read_recipe(const std::filesystem::path& file) {
 }
 
 bool fits_pattern(std::string_view name, std::string_view pattern) {
-  size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return name == pattern;
-  if (!name.starts_with(pattern.substr(0, star))) return false;
-  std::string_view rest = pattern.substr(star + 1);
-  for (size_t skipped = star; skipped <= name.size(); ++skipped)
-    if (fits_pattern(name.substr(skipped), rest)) return true;
-  return false;
+  size_t at = 0, in_pattern = 0, after_star = std::string_view::npos, resume = 0;
+  while (at < name.size()) {
+    if (in_pattern < pattern.size() && pattern[in_pattern] == '*') {
+      after_star = ++in_pattern;
+      resume = at;
+    } else if (in_pattern < pattern.size() && pattern[in_pattern] == name[at]) {
+      ++in_pattern, ++at;
+    } else if (after_star != std::string_view::npos) {  // the last star takes one more character
+      in_pattern = after_star;
+      at = ++resume;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', in_pattern) == std::string_view::npos;
 }
 
 }  // namespace nuri

@@ -23,7 +23,10 @@ std::vector<RunCheckpoint> checkpoints(const fs::path& stage_folder) {
   if (!fs::is_directory(stage_folder)) return list;
   for (const auto& entry : fs::directory_iterator(stage_folder)) {
     std::string name = entry.path().filename();
-    if (!name.starts_with("step-") || name.find_first_not_of("0123456789", 5) != std::string::npos) continue;
+    constexpr size_t kPrefix = 5, kMostDigits = 18;  // "step-"
+    if (!name.starts_with("step-") || name.size() == kPrefix || name.size() > kPrefix + kMostDigits ||
+        name.find_first_not_of("0123456789", kPrefix) != std::string::npos)
+      continue;
     list.push_back({entry.path(), std::stoll(name.substr(5))});
   }
   std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
@@ -44,16 +47,7 @@ std::vector<NamedTensor> model_weights(const std::vector<NamedTensor>& parameter
   return weights;
 }
 
-}  // namespace
-
-std::optional<RunCheckpoint> newest_checkpoint(const fs::path& stage_folder) {
-  auto list = checkpoints(stage_folder);
-  return list.empty() ? std::nullopt : std::optional(list.back());
-}
-
-void save_checkpoint(const fs::path& stage_folder, const SaveRequest& request, int64_t keep) {
-  fs::path whole = stage_folder / fmt::format("step-{:08}", request.step);
-  fs::path partial = stage_folder / ".partial";
+void write_checkpoint(const fs::path& partial, const SaveRequest& request) {
   fs::remove_all(partial);
   fs::create_directories(partial);
   for (const auto& file : request.files) write_file_atomically(partial / file.filename(), read_file(file));
@@ -65,6 +59,25 @@ void save_checkpoint(const fs::path& stage_folder, const SaveRequest& request, i
   write_tensors(partial / "training.safetensors", state);
   write_file_atomically(partial / "training.json", Json({{"step", request.step}}).dump() + "\n");
   sync_folder(partial);
+}
+
+}  // namespace
+
+std::optional<RunCheckpoint> newest_checkpoint(const fs::path& stage_folder) {
+  auto list = checkpoints(stage_folder);
+  return list.empty() ? std::nullopt : std::optional(list.back());
+}
+
+void save_checkpoint(const fs::path& stage_folder, const SaveRequest& request, int64_t keep) {
+  fs::path whole = stage_folder / fmt::format("step-{:08}", request.step);
+  fs::path partial = stage_folder / ".partial";
+  try {
+    write_checkpoint(partial, request);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(partial, ignored);
+    throw;
+  }
   fs::remove_all(whole);
   fs::rename(partial, whole);
   sync_folder(stage_folder);

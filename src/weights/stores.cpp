@@ -184,7 +184,7 @@ at::Tensor ShapeStore::take(const std::string& name, at::IntArrayRef shape, cons
 }
 
 void TrainingStore::add(std::shared_ptr<WeightStore> store, std::string take, std::string as) {
-  sources_.push_back({std::move(store), std::move(take), std::move(as)});
+  sources_.push_back({std::move(store), std::move(take), std::move(as), false});
 }
 
 at::Tensor TrainingStore::take(const std::string& name, at::IntArrayRef shape, const Init& init) {
@@ -192,9 +192,19 @@ at::Tensor TrainingStore::take(const std::string& name, at::IntArrayRef shape, c
     if (!name.starts_with(source->as)) continue;
     std::string there = source->take + name.substr(source->as.size());
     // A copy: training writes weights in place, and the file's pages are not the place.
-    if (source->store->has(there)) return source->store->take(there, shape, init).to(at::kFloat).clone();
+    if (!source->store->has(there)) continue;
+    source->used = true;
+    return source->store->take(there, shape, init).to(at::kFloat).clone();
   }
   return initialised(name, shape, init, seed_);
+}
+
+void TrainingStore::expect_all_used() const {
+  for (const auto& source : sources_)
+    if (!source.used)
+      throw Error(ErrorKind::usage, fmt::format("start: found no weight that begins with \"{}\" to take as \"{}\", "
+                                                "expected at least one",
+                                                source.take, source.as));
 }
 
 }  // namespace nuri

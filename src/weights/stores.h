@@ -78,11 +78,14 @@ class TrainingStore : public WeightStore {
 
   bool has(const std::string& name) const override { return true; }
   at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
+  // Throws Error(usage) when a store gave no weight: a misspelt name would go unnoticed.
+  void expect_all_used() const;
 
  private:
   struct Source {
     std::shared_ptr<WeightStore> store;
     std::string take, as;
+    bool used = false;
   };
   uint64_t seed_;
   std::vector<Source> sources_;

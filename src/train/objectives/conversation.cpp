@@ -70,6 +70,8 @@ class ConversationObjective : public Objective {
         pictures_(pictures),
         folder_(context.folder.string()) {
     ConfigReader config(context.model_config, "model");
+    if (family_of(config).processor == nullptr)
+      config.reject("architectures", "a model that continues a text, for conversations");
     processor_ = family_of(config).processor(context.folder, config);
     placeholder_ = processor_->placeholder();
     auto chat = ChatTemplate::from_folder(context.folder);
