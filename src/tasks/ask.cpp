@@ -15,6 +15,7 @@
 #include "tasks/pictures.h"
 #include "text/box_notation.h"
 #include "text/chat_template.h"
+#include "text/unicode.h"
 
 namespace nuri {
 namespace {
@@ -135,6 +136,8 @@ void Conversation::add_picture(const std::string& file, const PictureLimits& lim
 }
 
 Answer Conversation::say(const std::string& text, const GenerationOptions& options, const TextCallback& on_text) {
+  if (valid_utf8(text) != text)
+    throw Error(ErrorKind::usage, "the question: found bytes that are not UTF-8, expected UTF-8 text");
   Assistant::Parts& p = *assistant_.parts_;
   State& s = *state_;
   Json content = s.pending;

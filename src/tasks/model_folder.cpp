@@ -32,11 +32,14 @@ std::vector<fs::path> bundled_folders() {
 fs::path find_model(const std::string& name) {
   if (name.empty())
     throw Error(ErrorKind::usage, "MODEL: found nothing, expected a model folder or a bundled model's name");
-  if (fs::exists(name)) return name;
+  std::error_code ignored;  // what cannot be looked at is not there
+  if (fs::is_directory(name, ignored)) return name;
+  if (fs::exists(name, ignored))
+    throw Error(ErrorKind::usage, fmt::format("{}: found a file, expected a model folder", name));
   std::string looked;
   if (name.find('/') == std::string::npos) {
     for (const auto& folder : bundled_folders()) {
-      if (fs::is_directory(folder / name)) return folder / name;
+      if (fs::is_directory(folder / name, ignored)) return folder / name;
       looked += (looked.empty() ? " (nor in " : ", ") + folder.string();
     }
     looked += looked.empty() ? "" : ")";
