@@ -1,0 +1,402 @@
+"""Training: recipes, what they write, and runs that are ended at any moment."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+
+import harness
+
+DATA = "{size = 32, min_objects = 1, max_objects = 2, smallest = 0.3, largest = 0.6}"
+VISION = """hidden_size = 16
+intermediate_size = 16
+num_hidden_layers = 1
+num_attention_heads = 2
+image_size = 32
+patch_size = 8
+vision_use_head = {head}
+"""
+DENSE = f"""
+[[stage]]
+name = "dense"
+[stage.model]
+architectures = ["SiglipVisionModel"]
+model_type = "siglip_vision_model"
+{VISION.format(head="false")}
+[stage.objective]
+kind = "dense"
+data = {DATA}
+[stage.train]
+"""
+TOKENIZER = """
+[tokenizer]
+kind = "emoji_world"
+vocabulary = 600
+scenes = 50
+"""
+
+
+def contrastive(loss, name="contrastive"):
+    return f"""
+[[stage]]
+name = "{name}"
+[stage.model]
+architectures = ["SiglipModel"]
+model_type = "siglip"
+[stage.model.text_config]
+model_type = "siglip_text_model"
+vocab_size = 600
+hidden_size = 16
+intermediate_size = 16
+num_hidden_layers = 1
+num_attention_heads = 2
+max_position_embeddings = 24
+projection_size = 16
+[stage.model.vision_config]
+model_type = "siglip_vision_model"
+{VISION.format(head="true")}
+[stage.objective]
+kind = "contrastive"
+loss = "{loss}"
+data = {DATA}
+[stage.train]
+"""
+
+
+def conversation(name, start="", freeze="[]"):
+    return f"""
+[[stage]]
+name = "{name}"
+{start}
+[stage.model]
+architectures = ["LlavaForConditionalGeneration"]
+model_type = "llava"
+image_token_index = 599
+vision_feature_layer = -1
+vision_feature_select_strategy = "full"
+[stage.model.vision_config]
+model_type = "siglip_vision_model"
+{VISION.format(head="false")}
+[stage.model.text_config]
+model_type = "llama"
+vocab_size = 600
+hidden_size = 16
+intermediate_size = 24
+num_hidden_layers = 1
+num_attention_heads = 2
+max_position_embeddings = 2048
+[stage.processor]
+image_processor_type = "SiglipImageProcessor"
+size = {{height = 32, width = 32}}
+image_mean = [0.5, 0.5, 0.5]
+image_std = [0.5, 0.5, 0.5]
+[stage.objective]
+kind = "conversation"
+data = {DATA}
+[stage.train]
+freeze = {freeze}
+"""
+
+
+def train_keys(steps, save_every=1000, **more):
+    keys = {"steps": steps, "batch": 2, "learning_rate": 0.01, "warmup": 2, "save_every": save_every, "log_every": 1,
+            **more}
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+
+
+class Training(harness.TestCase):
+    def write(self, *parts, name="r", output=None):
+        recipe = self.folder / f"{name}.toml"
+        recipe.write_text(f'name = "{name}"\nseed = 5\noutput = "{output or self.folder / name}"\n' + "".join(parts))
+        return recipe
+
+    def train(self, recipe, **options):
+        """Quietly, as it must be when nobody looks."""
+        self.assertEqual(self.succeeds("train", recipe, "--threads", "1", **options), "")
+
+    def metrics(self, run, stage="dense"):
+        path = self.folder / run / stage / "metrics.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def losses(self, *place):
+        return {line["step"]: line["loss"] for line in self.metrics(*place)}
+
+    def start(self, recipe):
+        program = subprocess.Popen([harness.BINARY, "train", recipe, "--threads", "1"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        self.addCleanup(lambda: program.poll() is None and program.kill())
+        return program
+
+    def wait_for_step(self, program, step, run="r"):
+        deadline = time.monotonic() + harness.PATIENCE
+        while program.poll() is None and max(self.losses(run), default=0) < step:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+
+    def checkpoint(self, run, stage="dense"):
+        newest = sorted((self.folder / run / stage).glob("step-*"))[-1]
+        return newest, harness.read_safetensors(newest / "model.safetensors")
+
+
+class Runs(Training):
+    def test_what_a_run_writes(self):
+        recipe = self.write(DENSE, train_keys(5, save_every=2))
+        self.train(recipe)
+        self.assertEqual(self.names_in(self.folder / "r"), ["dense"])
+        self.assertEqual(self.names_in(self.folder / "r/dense"),
+                         ["assets", "loss.svg", "metrics.jsonl", "step-00000004", "step-00000005"])
+        self.assertEqual(self.names_in(self.folder / "r/dense/step-00000005"),
+                         ["config.json", "model.safetensors", "training.json", "training.safetensors"])
+        self.assertEqual(list(self.losses("r")), [1, 2, 3, 4, 5])
+        for line in self.metrics("r"):
+            self.assertLessEqual({"step", "loss", "learning_rate", "gradient_norm", "seconds"}, set(line))
+        svg = (self.folder / "r/dense/loss.svg").read_text()
+        self.assertTrue(svg.startswith("<svg") and svg.rstrip().endswith("</svg>"))
+        before = (self.folder / "r/dense/metrics.jsonl").stat().st_mtime_ns
+        self.train(recipe)  # nothing is left to do
+        self.assertEqual((self.folder / "r/dense/metrics.jsonl").stat().st_mtime_ns, before)
+
+    def test_both_contrastive_losses(self):
+        recipe = self.write(TOKENIZER, contrastive("sigmoid", "sigmoid"), train_keys(4),
+                            contrastive("softmax", "softmax"), train_keys(4))
+        self.train(recipe)
+        sigmoid, softmax = self.losses("r", "sigmoid"), self.losses("r", "softmax")
+        self.assertEqual([len(sigmoid), len(softmax)], [4, 4])
+        self.assertAlmostEqual(softmax[1], 0.6931, delta=0.4)  # two pairs, one guess
+        self.assertNotAlmostEqual(sigmoid[1], softmax[1], places=3)
+
+    def test_stages_of_a_conversation_model(self):
+        start = '[[stage.start]]\nfrom = "dense"\nas = "vision_tower."\n'
+        again = '[[stage.start]]\nfrom = "connector"\n'
+        recipe = self.write(
+            f'export = "{self.folder}/model"\n', "[evaluation]\nscenes = 2\nbatch = 8\n", f"data = {DATA}\n", TOKENIZER,
+            DENSE, train_keys(3), conversation("connector", start, '["vision_tower.*", "language_model.*"]'),
+            train_keys(3, batch=1), conversation("both", again, '["vision_tower.*"]'),
+            train_keys(3, batch=1, accumulate=2, autocast="bfloat16"))
+        self.train(recipe)
+        _, dense = self.checkpoint("r", "dense")
+        _, connector = self.checkpoint("r", "connector")
+        _, both = self.checkpoint("r", "both")
+        for name, (_, _, values) in both.items():
+            part = name.split(".")[0]
+            with self.subTest(name):
+                if part == "vision_tower":  # frozen in both stages
+                    self.assertEqual(values, dense[name.removeprefix("vision_tower.")][2])
+                    self.assertEqual(values, connector[name][2])
+                else:
+                    self.assertNotEqual(values, connector[name][2])
+        # The exported folder is a model for all other verbs.
+        model = self.folder / "model"
+        self.assertEqual(harness.read_json(model / "config.json")["dtype"], "bfloat16")
+        picture = harness.write_png(self.folder / "a.png")
+        answer = self.succeeds_json("ask", model, "What is here?", "-i", picture, "--max-tokens", "5", "--json")
+        self.assertLessEqual(answer["tokens"]["completion"], 5)
+        result = self.succeeds_json("eval", recipe, "--json")
+        self.assertEqual(result["scenes"], 2)
+        self.assertGreaterEqual(result["objects"], 250)
+        for language in ("english", "korean"):
+            for task in result[language].values():
+                self.assertEqual(set(task), {"right", "asked", "share"})
+        self.assertIn("English", self.succeeds("eval", recipe, "--model", model))
+
+    def test_conversations_with_the_same_seed_are_the_same(self):
+        for run in ("one", "two"):
+            self.train(self.write(TOKENIZER, conversation("talk"), train_keys(3, batch=1), name=run))
+        self.assertEqual(self.losses("one", "talk"), self.losses("two", "talk"))
+        self.assertEqual((self.folder / "one/tokenizer/tokenizer.json").read_bytes(),
+                         (self.folder / "two/tokenizer/tokenizer.json").read_bytes())
+
+
+class Ended(Training):
+    STEPS = 16
+
+    def test_killed_at_any_moment(self):
+        self.train(self.write(DENSE, train_keys(self.STEPS, save_every=3), name="whole"))
+        expected = self.losses("whole")
+        recipe = self.write(DENSE, train_keys(self.STEPS, save_every=3))
+        rng = random.Random(os.getpid())
+        for kill in range(3):
+            program = self.start(recipe)
+            self.wait_for_step(program, min(self.STEPS, max(self.losses("r"), default=0) + rng.randint(1, 5)))
+            time.sleep(rng.random() * 0.05)
+            program.kill()
+            program.communicate()
+        # Cut in the middle of a line, as a full disk or a lost machine may leave it.
+        with open(self.folder / "r/dense/metrics.jsonl", "a") as file:
+            file.write('{"step": 99, "lo')
+        (self.folder / "r/dense/.partial").mkdir(exist_ok=True)
+        self.train(recipe)
+        self.assertEqual(self.losses("r"), expected)
+        self.assertEqual(self.checkpoint("r")[1], self.checkpoint("whole")[1])
+        self.assertEqual([name for name in self.names_in(self.folder / "r/dense") if "part" in name], [])
+
+    def test_interrupted(self):
+        self.train(self.write(DENSE, train_keys(self.STEPS), name="whole"))
+        recipe = self.write(DENSE, train_keys(self.STEPS))
+        program = self.start(recipe)
+        self.wait_for_step(program, 3)
+        program.send_signal(signal.SIGINT)
+        output, error = program.communicate(timeout=harness.PATIENCE)
+        self.check_complaint(program.returncode, 130, error, "interrupted")
+        self.assertEqual(output, b"")
+        folder, _ = self.checkpoint("r")
+        self.assertEqual(harness.read_json(folder / "training.json")["step"], max(self.losses("r")))
+        self.assertTrue((self.folder / "r/dense/loss.svg").exists())
+        self.train(recipe)
+        self.assertEqual(self.losses("r"), self.losses("whole"))
+
+    def test_interrupted_evaluation(self):
+        model = harness.make_parrot(self.folder / "model")
+        recipe = self.write("[evaluation]\nscenes = 100000\n", DENSE, train_keys(1))
+        program = subprocess.Popen([harness.BINARY, "eval", recipe, "--model", model, "--json"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        time.sleep(3)
+        program.send_signal(signal.SIGINT)
+        output, error = program.communicate(timeout=harness.PATIENCE)
+        self.assertEqual(output, b"")
+        if program.returncode != -signal.SIGINT:  # came before the program listened
+            self.check_complaint(program.returncode, 130, error, "interrupted")
+
+    def test_two_at_once(self):
+        recipe = self.write(DENSE, train_keys(100000))
+        program = self.start(recipe)
+        self.wait_for_step(program, 1)
+        self.fails(2, ["train", recipe], "another")
+        program.kill()
+        program.communicate()
+
+    def test_a_full_disk(self):
+        place = self.folder / "place"
+        place.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "nuri-e2e", place]
+        if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+            self.skipTest("only root may mount a small file system, and not everywhere")
+        self.addCleanup(subprocess.run, ["umount", place], check=True)
+        recipe = self.write(DENSE, train_keys(2), output=place / "run")
+        self.fails(1, ["train", recipe], "No space left")
+        self.assertEqual([name for name in os.listdir(place / "run/dense") if "part" in name or "step" in name], [])
+
+
+class Recipes(Training):
+    def refused(self, code, text, *words):
+        recipe = self.folder / "bad.toml"
+        recipe.write_text(text)
+        self.fails(code, ["train", recipe], "bad.toml", *words, cwd=self.folder)
+        self.assertFalse(list(self.folder.glob("**/step-*")))
+
+    def test_unknown_keys_name_the_nearest(self):
+        whole = 'name = "x"\n' + DENSE + train_keys(2)
+        self.refused(2, whole.replace("learning_rate", "learnig_rate") + "learning_rate = 1\n", "learnig_rate",
+                     "did you mean learning_rate?")
+        self.refused(2, "sed = 3\n" + whole, "sed", "did you mean seed?")
+        self.refused(2, whole.replace('kind = "dense"', 'kind = "dense"\nkinds = 1'), "kinds", "did you mean kind?")
+        self.refused(2, whole.replace("max_objects", "most_objects"), "most_objects")
+        self.refused(2, whole.replace("[stage.model]", "modle = 1\n[stage.model]"), "modle", "did you mean model?")
+
+    def test_missing_and_wrong_values(self):
+        whole = 'name = "x"\n' + DENSE + train_keys(2)
+        self.refused(1, whole.replace("steps = 2\n", ""), "steps")
+        for key, value in (("steps", "0"), ("batch", "-1"), ("learning_rate", "-0.1"), ("learning_rate", '"x"'),
+                           ("log_every", "0"), ("save_every", "0"), ("warmup", "-1")):
+            changed = re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", whole)
+            with self.subTest(key=key, value=value):
+                self.refused(1, changed, key)
+        self.refused(1, whole.replace('name = "dense"', 'name = "../dense"'), "name")
+        self.refused(1, whole + DENSE + train_keys(2), "name")
+        self.refused(1, whole.replace('kind = "dense"', 'kind = "guess"'), "guess", "contrastive")
+        self.refused(2, whole + 'freeze = ["visoin*"]\n', "visoin*")
+        self.refused(2, whole + 'freeze = ["*"]\n', "frozen")
+        self.refused(2, whole + 'freeze = ["' + "*a" * 40 + '*b"]\n', "fits no parameter")
+        self.refused(1, whole.replace("SiglipVisionModel", "ResNet"), "ResNet", "SiglipVisionModel")
+        self.refused(2, 'name = "x"\n', "stage")
+
+    def test_sizes_that_do_not_fit_together(self):
+        def complains(text, *words):
+            recipe = self.folder / "bad.toml"
+            recipe.write_text(text)
+            done = harness.run("train", recipe, cwd=self.folder)
+            self.assertIn(done.returncode, (1, 2))
+            self.check_complaint(done.returncode, done.returncode, done.stderr, *words)
+
+        whole = 'name = "x"\n' + DENSE + train_keys(2)
+        complains(whole.replace("size = 32, min", "size = 64, min"), "pixel_values")
+        complains(whole.replace("size = 32, min", "size = 31, min"), "size")
+        complains(whole.replace("min_objects = 1", "min_objects = 5"), "objects")
+        complains(whole.replace("smallest = 0.3", "smallest = 0.9"))
+        complains('name = "x"\n' + contrastive("sigmoid") + train_keys(2), "tokenizer.json")
+        complains('name = "x"\n' + TOKENIZER + contrastive("hinge") + train_keys(2), "hinge", "softmax")
+        complains('name = "x"\n' + TOKENIZER.replace("600", "100") + contrastive("sigmoid") + train_keys(2))
+        complains('name = "x"\n' + TOKENIZER + contrastive("sigmoid").replace("vocab_size = 600", "vocab_size = 300") +
+                  train_keys(2), "expected ids")
+        complains('name = "x"\n' + conversation("talk") + train_keys(2), "tokenizer.json")
+        complains(whole.replace('"dense"\ndata', '"conversation"\ndata'), "architectures", "SiglipVisionModel")
+
+    def test_starts(self):
+        text = 'name = "x"\n' + TOKENIZER + DENSE + train_keys(1) + conversation("talk", "{}") + train_keys(1)
+        for start, words in (('from = "nowhere"', "nowhere"), ('from = "dense"\ntake = "visoin."', "visoin."),
+                             ('from = "talk"', "no checkpoint")):
+            with self.subTest(start):
+                recipe = self.folder / "bad.toml"
+                recipe.write_text(text.replace("{}\n", f"[[stage.start]]\n{start}\n"))
+                self.fails(2, ["train", recipe], words, cwd=self.folder)
+
+    def test_files_that_are_no_recipes(self):
+        self.refused(1, "name = ", "bad.toml")
+        self.refused(1, "", "name")
+        self.refused(1, "name = 3\n", "name")
+        self.refused(1, "\x00\x01", "bad.toml")
+        self.refused(1, "a = " + "[" * 100000, "bad.toml")
+        for verb in ("train", "eval"):
+            self.fails(2, [verb, self.folder / "none.toml"], "none.toml")
+            self.fails(2, [verb, self.folder], self.folder)
+            self.fails(2, [verb, self.write(DENSE, train_keys(1)), "--threads", "0"], "--threads")
+
+    def test_outputs_that_cannot_be(self):
+        (self.folder / "file").write_text("x")
+        for output in (self.folder / "file", self.folder / "file/run", "/proc/run"):
+            recipe = self.write(DENSE, train_keys(1), output=output)
+            done = harness.run("train", recipe)
+            self.assertIn(done.returncode, (1, 2))
+            self.check_complaint(done.returncode, done.returncode, done.stderr, output)
+        (self.folder / "r").mkdir()
+        (self.folder / "r/dense").write_text("x")
+        done = harness.run("train", self.write(DENSE, train_keys(1)))
+        self.check_complaint(done.returncode, 1, done.stderr, "r/dense")
+
+    def test_spoilt_runs(self):
+        recipe = self.write(DENSE, train_keys(4, save_every=2))
+        self.train(recipe)
+        stage = self.folder / "r/dense"
+        for name in ("step-", "step-x", "step-99999999999999999999999"):
+            (stage / name).mkdir()
+        self.train(recipe)
+        self.write(DENSE, train_keys(6, save_every=2))
+        for path, contents in (("metrics.jsonl", "3\n"), ("metrics.jsonl", "{\n"),
+                               ("step-00000004/training.safetensors", "x"), ("step-00000004/model.safetensors", "x"),
+                               ("step-00000004/config.json", "")):
+            before = (stage / path).read_bytes()
+            (stage / path).write_text(contents)
+            with self.subTest(path=path, contents=contents):
+                self.fails(1, ["train", recipe], path)
+            (stage / path).write_bytes(before)
+        self.write(DENSE.replace("hidden_size = 16", "hidden_size = 24"), train_keys(6))
+        self.fails(1, ["train", recipe], "[16", "[24")
+
+    def test_evaluation_complaints(self):
+        recipe = self.write(DENSE, train_keys(1))
+        self.fails(2, ["eval", recipe], "[evaluation]")
+        recipe = self.write("[evaluation]\nscenes = 1\n", DENSE, train_keys(1))
+        self.fails(2, ["eval", recipe], "no trained model")
+        self.fails(2, ["eval", recipe, "--model", "no-such-model"], "no-such-model")
+        self.fails(2, ["eval", recipe, "--model", harness.GOLDEN / "siglip"], "siglip")
+        recipe = self.write("[evaluation]\nscnes = 1\n", DENSE, train_keys(1))
+        self.fails(2, ["eval", recipe, "--model", "x"], "did you mean scenes?")
+        recipe = self.write("[evaluation]\nscenes = 0\n", DENSE, train_keys(1))
+        self.fails(1, ["eval", recipe, "--model", "x"], "scenes")
+
+
+if __name__ == "__main__":
+    harness.main()
