@@ -106,10 +106,6 @@ BenchResult bench(const BenchRequest& request) {
     throw Error(ErrorKind::usage, fmt::format("-n: found {}, expected at least 0", request.decoded_tokens));
   if (request.repetitions < 1)
     throw Error(ErrorKind::usage, fmt::format("-r: found {}, expected at least 1", request.repetitions));
-  constexpr int64_t kMostTokens = int64_t{1} << 31;
-  if (request.prompt_tokens > kMostTokens || request.decoded_tokens > kMostTokens)
-    throw Error(ErrorKind::usage, fmt::format("-p and -n: found {} and {}, expected at most {}", request.prompt_tokens,
-                                              request.decoded_tokens, kMostTokens));
   int64_t most_pixels = PictureLimits().max_pixels;
   if (request.width > 0 && request.height > most_pixels / request.width)
     throw Error(ErrorKind::usage, fmt::format("--image: found {}x{}, expected at most {} pixels", request.width,

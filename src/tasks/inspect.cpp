@@ -180,7 +180,8 @@ void tell_memory(const std::vector<NamedTensor>& parameters, Json& told) {
 
 std::string inspect(const InspectRequest& request) {
   auto dtype = load_options({request.model, "cpu", request.dtype}).dtype;
-  fs::path path = find_model(request.model);
+  std::error_code ignored;
+  fs::path path = fs::is_regular_file(request.model, ignored) ? fs::path(request.model) : find_model(request.model);
   ConfigReader config = read_config(path);
   const Family& family = family_of(config);
   Json told;
