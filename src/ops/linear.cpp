@@ -12,8 +12,9 @@ namespace {
 
 // Up to here a product is bound by reading the weights once.
 constexpr int64_t kFewRows = 16;
-// Bytes of float32 weights made at a time: they stay in the second-level caches until the product has read them.
-constexpr int64_t kBlockBytes = 4 << 20;
+// Bytes of float32 weights made at a time: small enough for a third-level cache, large enough that packing x anew for
+// each block costs little (blocks of 4 MiB were a sixth slower at 8192 columns).
+constexpr int64_t kBlockBytes = 16 << 20;
 
 at::Tensor few_rows(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   int64_t m = x.size(0), n = weight.size(0), k = weight.size(1);
