@@ -130,9 +130,7 @@ TEST_F(InspectTest, HostileSizesEndInOneLine) {
     for (const char* key : keys) config[key] = kLargest;
     return refusal(config);
   };
-  EXPECT_THAT(with({"hidden_size", "num_attention_heads", "intermediate_size", "vocab_size"}), HasSubstr("2^62 bytes"));
   EXPECT_THAT(with({"hidden_size", "intermediate_size"}), HasSubstr("head_dim"));
-  EXPECT_THAT(with({"vocab_size", "intermediate_size"}), HasSubstr("2^50 parameters"));
   EXPECT_THAT(refusal({{"model_type", "bert"}}), HasSubstr("LlavaForConditionalGeneration"));
   Json deep = {{"model_type", "llama"}, {"num_hidden_layers", 10000}, {"hidden_size", 4}, {"num_attention_heads", 1}};
   EXPECT_EQ(refusal(deep), "");
