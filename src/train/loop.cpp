@@ -82,7 +82,7 @@ class StageRun {
         {stage.objective, *model_, stage.model, weights / "objective", assets_folder(recipe, stage), recipe.seed});
     store->expect_all_used();
     ledger_ = weights.ledger();
-    optimizer_.emplace(trained_parameters(recipe, stage.train, ledger_), stage.train.adamw);
+    optimizer_.emplace(trained_parameters(recipe, stage.train, ledger_), stage.train.optimizer);
     if (resumed_) load_training_state();
   }
 
@@ -183,7 +183,7 @@ class StageRun {
   std::unique_ptr<Model> model_;
   std::unique_ptr<Objective> objective_;
   std::vector<NamedTensor> ledger_;
-  std::optional<AdamW> optimizer_;
+  std::optional<Optimizer> optimizer_;
   int64_t step_ = 0;
 };
 

@@ -16,9 +16,9 @@ at::Tensor leaf(std::vector<float> values, std::vector<int64_t> shape) {
 
 TEST(AdamW, FollowsThePaper) {
   at::Tensor matrix = leaf({1.0f, -2.0f, 0.5f, 3.0f}, {2, 2}), vector = leaf({0.5f, -1.5f}, {2});
-  AdamWOptions options;
+  OptimizerOptions options;
   options.weight_decay = 0.1;
-  AdamW optimizer({{"matrix", matrix}, {"vector", vector}}, options);
+  Optimizer optimizer({{"matrix", matrix}, {"vector", vector}}, options);
 
   // The same in doubles, element by element; only the matrix decays.
   struct Element {
@@ -48,7 +48,7 @@ TEST(AdamW, FollowsThePaper) {
 }
 
 TEST(AdamW, GoesOnFromItsState) {
-  auto train = [](AdamW& optimizer, const at::Tensor& weight, int steps) {
+  auto train = [](Optimizer& optimizer, const at::Tensor& weight, int steps) {
     for (int i = 0; i < steps; ++i) {
       optimizer.zero_gradients();
       (weight.square().sum() * weight.sum()).backward();
@@ -56,15 +56,15 @@ TEST(AdamW, GoesOnFromItsState) {
     }
   };
   at::Tensor whole = leaf({1, 2, 3, 4}, {2, 2}), parts = leaf({1, 2, 3, 4}, {2, 2});
-  AdamW never_stopped({{"w", whole}}, {});
+  Optimizer never_stopped({{"w", whole}}, {});
   train(never_stopped, whole, 6);
 
-  AdamW before({{"w", parts}}, {});
+  Optimizer before({{"w", parts}}, {});
   train(before, parts, 3);
   std::map<std::string, at::Tensor> state;
   for (const auto& [name, tensor] : before.state()) state[name] = tensor.clone();
   at::Tensor resumed_weight = parts.detach().clone().set_requires_grad(true);
-  AdamW after({{"w", resumed_weight}}, {});
+  Optimizer after({{"w", resumed_weight}}, {});
   after.load_state(state, "t");
   train(after, resumed_weight, 3);
   EXPECT_TRUE(at::equal(whole, resumed_weight));
@@ -73,9 +73,41 @@ TEST(AdamW, GoesOnFromItsState) {
   EXPECT_THROW(after.load_state(state, "t"), Error);
 }
 
-TEST(AdamW, ClipsTheCommonNorm) {
+TEST(Muon, BringsSingularValuesNearOne) {
+  at::manual_seed(5);
+  for (auto [rows, columns] : {std::pair{12, 12}, std::pair{40, 8}, std::pair{8, 40}}) {
+    at::Tensor x = orthogonalized(at::randn({rows, columns}) * 7);
+    ASSERT_EQ(x.sizes(), at::IntArrayRef({rows, columns}));
+    at::Tensor values = std::get<1>(at::linalg_svd(x, false));
+    EXPECT_GT(values.min().item<double>(), 0.3);
+    EXPECT_LT(values.max().item<double>(), 1.3);
+  }
+}
+
+TEST(Muon, StepsInTheMatricesThatFit) {
+  at::Tensor layer = leaf({3, 0, 0, 3}, {2, 2}), other = leaf({3, 0, 0, 3}, {2, 2}), bias = leaf({1, 1}, {2});
+  OptimizerOptions options;
+  options.muon = {"layers.*"};
+  options.weight_decay = 0;
+  Optimizer optimizer({{"layers.0.weight", layer}, {"head.weight", other}, {"layers.0.bias", bias}}, options);
+  // The gradient is the identity times 6: its nearest orthogonal matrix is the identity, at any scale.
+  (layer.square().sum() + other.square().sum() + bias.square().sum()).backward();
+  optimizer.step(0.1);
+  at::Tensor nearest = orthogonalized(at::eye(2));
+  EXPECT_TRUE(at::allclose(layer.detach(), 3 * at::eye(2) - 0.1 * 0.2 * std::sqrt(2.0) * nearest, 1e-5, 1e-6));
+  EXPECT_NEAR(other[0][0].item<double>(), 2.9, 1e-5);  // AdamW's first step is the learning rate
+  EXPECT_NEAR(bias[0].item<double>(), 0.9, 1e-5);
+
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : optimizer.state()) names.push_back(name);
+  EXPECT_EQ(names, (std::vector<std::string>{"layers.0.weight.first", "head.weight.first", "head.weight.second",
+                                             "head.weight.step", "layers.0.bias.first", "layers.0.bias.second",
+                                             "layers.0.bias.step"}));
+}
+
+TEST(Optimizer, ClipsTheCommonNorm) {
   at::Tensor a = leaf({3}, {1}), b = leaf({4}, {1});
-  AdamW optimizer({{"a", a}, {"b", b}}, {});
+  Optimizer optimizer({{"a", a}, {"b", b}}, {});
   (a.square() / 2 + b.square() / 2).sum().backward();  // gradients 3 and 4
   EXPECT_NEAR(optimizer.clip_gradients(1.0), 5.0, 1e-6);
   EXPECT_NEAR(a.grad().item<double>(), 0.6, 1e-6);

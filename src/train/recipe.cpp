@@ -18,6 +18,24 @@ double not_negative(const ConfigReader& reader, std::string_view key, double fal
   return value;
 }
 
+// The share of a moment that a step keeps.
+double decay(const ConfigReader& reader, std::string_view key, double fallback) {
+  double value = not_negative(reader, key, fallback);
+  if (value >= 1) reader.reject(key, "less than 1");
+  return value;
+}
+
+OptimizerOptions read_optimizer(const ConfigReader& reader) {
+  OptimizerOptions options;
+  options.beta1 = decay(reader, "beta1", options.beta1);
+  options.beta2 = decay(reader, "beta2", options.beta2);
+  options.momentum = decay(reader, "momentum", options.momentum);
+  options.epsilon = not_negative(reader, "epsilon", options.epsilon);
+  options.weight_decay = not_negative(reader, "weight_decay", options.weight_decay);
+  options.muon = reader.optional("muon", options.muon);
+  return options;
+}
+
 TrainOptions read_train(const ConfigReader& reader) {
   TrainOptions options;
   options.steps = at_least(reader, "steps", 1, reader.required<int64_t>("steps"));
@@ -31,12 +49,7 @@ TrainOptions read_train(const ConfigReader& reader) {
   std::string autocast = reader.optional<std::string>("autocast", "none");
   if (autocast != "none" && autocast != "bfloat16") reader.reject("autocast", "none or bfloat16");
   options.autocast = autocast == "bfloat16";
-  options.adamw.beta1 = not_negative(reader, "beta1", options.adamw.beta1);
-  options.adamw.beta2 = not_negative(reader, "beta2", options.adamw.beta2);
-  if (options.adamw.beta1 >= 1) reader.reject("beta1", "less than 1");
-  if (options.adamw.beta2 >= 1) reader.reject("beta2", "less than 1");
-  options.adamw.epsilon = not_negative(reader, "epsilon", options.adamw.epsilon);
-  options.adamw.weight_decay = not_negative(reader, "weight_decay", options.adamw.weight_decay);
+  options.optimizer = read_optimizer(reader);
   options.freeze = reader.optional("freeze", std::vector<std::string>{});
   options.save_every = at_least(reader, "save_every", 1, reader.optional("save_every", options.steps));
   options.keep = at_least(reader, "keep", 1, reader.optional("keep", options.keep));
@@ -111,24 +124,6 @@ Recipe read_recipe(const std::filesystem::path& file) {
   if (auto table = reader.maybe<Json>("evaluation")) recipe.evaluation.emplace(*table, reader.where("evaluation"));
   reader.refuse_unknown_keys();
   return recipe;
-}
-
-bool fits_pattern(std::string_view name, std::string_view pattern) {
-  size_t at = 0, in_pattern = 0, after_star = std::string_view::npos, resume = 0;
-  while (at < name.size()) {
-    if (in_pattern < pattern.size() && pattern[in_pattern] == '*') {
-      after_star = ++in_pattern;
-      resume = at;
-    } else if (in_pattern < pattern.size() && pattern[in_pattern] == name[at]) {
-      ++in_pattern, ++at;
-    } else if (after_star != std::string_view::npos) {  // the last star takes one more character
-      in_pattern = after_star;
-      at = ++resume;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', in_pattern) == std::string_view::npos;
 }
 
 }  // namespace nuri

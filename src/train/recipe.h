@@ -25,7 +25,7 @@ struct TrainOptions {
   int64_t warmup = 0;
   double clip = 1.0;
   bool autocast = false;  // products in bfloat16
-  AdamWOptions adamw;
+  OptimizerOptions optimizer;
   std::vector<std::string> freeze;  // patterns of parameter names, '*' stands for anything
   int64_t save_every = 0, keep = 2;
   int64_t log_every = 10;
@@ -59,8 +59,5 @@ struct Recipe {
 // Throws Error(usage) for an unknown key, naming the nearest known one, and Error(format) for a value of the wrong
 // kind. Tables that others read ([stage.objective], [tokenizer], [evaluation]) are checked by them.
 Recipe read_recipe(const std::filesystem::path& file);
-
-// Whether `name` fits `pattern`, in which '*' stands for any run of characters.
-bool fits_pattern(std::string_view name, std::string_view pattern);
 
 }  // namespace nuri

@@ -28,7 +28,7 @@ struct SaveRequest {
   const Json& model_config;
   std::vector<std::filesystem::path> files;  // tokenizer and processor files to take along
   const std::vector<NamedTensor>& parameters;
-  const AdamW& optimizer;
+  const Optimizer& optimizer;
   int64_t step;
 };
 

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -216,6 +217,8 @@ class Ended(Training):
             time.sleep(rng.random() * 0.05)
             program.kill()
             program.communicate()
+        # What is cut belongs to a run that has steps to go.
+        shutil.rmtree(self.folder / f"r/dense/step-{self.STEPS:08}", ignore_errors=True)
         # Cut in the middle of a line, as a full disk or a lost machine may leave it.
         with open(self.folder / "r/dense/metrics.jsonl", "a") as file:
             file.write('{"step": 99, "lo')
