@@ -52,14 +52,14 @@ std::optional<int64_t> free_in_control_group() {
   }
 }
 
+}  // namespace
+
 std::optional<int64_t> free_address_space() {
   rlimit limit{};
   if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return {};
   auto pages = number_in("/proc/self/statm");  // the first number: all mapped pages
   return std::max<int64_t>(static_cast<int64_t>(limit.rlim_cur) - pages.value_or(0) * sysconf(_SC_PAGESIZE), 0);
 }
-
-}  // namespace
 
 AvailableMemory available_memory() {
   AvailableMemory least{kUnlimited, "no limit is known"};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,9 @@ struct AvailableMemory {
 // The smallest of what the machine has free, what the control group (v2) allows, and what is left of the limit on
 // address space.
 AvailableMemory available_memory();
+
+// What is left of the limit on address space; nothing where there is no limit.
+std::optional<int64_t> free_address_space();
 
 // Throws Error(resource) when `bytes` are not available. `what` names the thing that needs them, `arithmetic` shows
 // where the number comes from: "the key-value cache: needs 4.00 GiB (131072 positions x 32768 bytes), found 1.20 GiB

@@ -1,9 +1,6 @@
 #include "ops/ops.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
-
-#include "base/parallel.h"
 
 namespace nuri::ops {
 
@@ -55,13 +52,6 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
 
 at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
   return activate(gate, activation) * up;
-}
-
-void use_torch_threads(int threads) {
-  if (threads > 0) at::set_num_threads(threads);
-  set_parallel_for([](int64_t begin, int64_t end, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
-    at::parallel_for(begin, end, grain, body);
-  });
 }
 
 }  // namespace nuri::ops

@@ -48,7 +48,8 @@ at::Tensor activate(const at::Tensor& x, Activation activation);
 // silu(gate) * up
 at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation);
 
-// Gives kernels libtorch's threads. Called once by whoever starts work.
+// Gives kernels libtorch's threads; 0: as many as libtorch chooses. Called once by whoever starts work. Throws
+// Error(usage) for more than 1024, Error(resource) when a limit on address space leaves no room for their stacks.
 void use_torch_threads(int threads);
 
 }  // namespace nuri::ops
