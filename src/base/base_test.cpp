@@ -56,6 +56,8 @@ TEST(Json, RefusesWhatIsTooDeepOrBroken) {
   EXPECT_THROW(parse_json("", "empty"), Error);
   EXPECT_THROW(parse_json(std::string_view("{}\0x", 4), "zero"), Error);
   EXPECT_THROW(parse_json("\"\xFF\"", "no UTF-8"), Error);
+  std::string message = message_of([] { parse_json("{\"\xFF\": 1}", "no UTF-8"); });
+  EXPECT_EQ(message.find('\xFF'), std::string::npos) << message;
   EXPECT_THROW(parse_json("1e999", "too large"), Error);
 }
 

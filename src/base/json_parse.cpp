@@ -87,7 +87,9 @@ class JsonBuilder : public JsonEvents {
 bool JsonEvents::parse_error(size_t, const std::string&, const nlohmann::json::exception& error) {
   std::string_view reason = error.what();
   if (auto bracket = reason.find("] "); bracket != std::string_view::npos) reason.remove_prefix(bracket + 2);
-  std::string line(reason.substr(0, 200));
+  // What was read last may be no UTF-8, or be cut inside a character.
+  std::string line =
+      Json::parse(Json(reason.substr(0, 200)).dump(-1, ' ', false, Json::error_handler_t::replace)).get<std::string>();
   std::replace(line.begin(), line.end(), '\n', ' ');
   throw Error(ErrorKind::format, fmt::format("{}: found no valid JSON: {}", name_, line));
 }

@@ -89,9 +89,10 @@ struct NamedTemplate {
 };
 using Templates = std::map<std::string, NamedTemplate>;
 
-bool is_file(const fs::path& path) {
+// A folder or a pipe of that name is there too: reading it will say what is wrong.
+bool is_there(const fs::path& path) {
   std::error_code error;
-  return fs::is_regular_file(path, error);
+  return fs::exists(path, error);
 }
 
 [[noreturn]] void bad_entry(const fs::path& file, const Json& found) {
@@ -133,7 +134,7 @@ Json read_object(const fs::path& file) {
 }
 
 Templates templates_of_json(const fs::path& file) {
-  if (!is_file(file)) return {};
+  if (!is_there(file)) return {};
   Json json = read_object(file);
   auto entry = json.find("chat_template");
   return entry == json.end() || entry->is_null() ? Templates{} : templates_of_entry(*entry, file);
@@ -146,9 +147,9 @@ Templates templates_of_jinja_files(const fs::path& folder) {
   };
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder / "additional_chat_templates", error)) {
-    if (entry.path().extension() == ".jinja" && is_file(entry.path())) add(entry.path().stem().string(), entry.path());
+    if (entry.path().extension() == ".jinja" && is_there(entry.path())) add(entry.path().stem().string(), entry.path());
   }
-  if (is_file(folder / "chat_template.jinja")) add("default", folder / "chat_template.jinja");
+  if (is_there(folder / "chat_template.jinja")) add("default", folder / "chat_template.jinja");
   return out;
 }
 
@@ -157,7 +158,7 @@ Templates templates_of_folder(const fs::path& folder, bool& of_processor) {
   for (const char* file : {"processor_config.json", "chat_template.json"}) {
     if (Templates found = templates_of_json(folder / file); !found.empty()) return found;
   }
-  of_processor = is_file(folder / "processor_config.json") || is_file(folder / "preprocessor_config.json");
+  of_processor = is_there(folder / "processor_config.json") || is_there(folder / "preprocessor_config.json");
   if (Templates found = templates_of_jinja_files(folder); !found.empty()) return found;
   return templates_of_json(folder / "tokenizer_config.json");
 }
@@ -184,13 +185,13 @@ void take_special_tokens(const Json& source, Json& tokens) {
 Json special_tokens_of_folder(const fs::path& folder) {
   Json tokens = Json::object();
   bool complete = false;
-  if (is_file(folder / "tokenizer_config.json")) {
+  if (is_there(folder / "tokenizer_config.json")) {
     Json config = read_object(folder / "tokenizer_config.json");
     take_special_tokens(config, tokens);
     complete = config.contains("added_tokens_decoder");
   }
   // Older folders keep the tokens' last word here.
-  if (!complete && is_file(folder / "special_tokens_map.json")) {
+  if (!complete && is_there(folder / "special_tokens_map.json")) {
     take_special_tokens(read_object(folder / "special_tokens_map.json"), tokens);
   }
   return tokens;
