@@ -71,7 +71,7 @@ std::function<void()> add_pictures(CLI::App* verb, std::vector<std::string>& pic
                           ->allow_extra_args(false)
                           ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   // Takes what stands behind the picture of an -i; not shown in the help.
-  verb->add_option("PICTURES", "")->expected(0, 1 << 20)->allow_extra_args()->group("");
+  verb->add_option("PICTURES", "")->expected(1 << 20)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group("");
   return [verb, flag, &pictures, positionals] {
     Sorted sorted = in_order(*verb, flag);
     std::vector<bool> is_positional = chosen(sorted.loose, positionals.size());

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/config_reader.h"
 #include "base/report.h"
 #include "cli/arguments.h"
 #include "cli/terminal.h"
@@ -111,6 +112,23 @@ bool has_verb(CLI::App& app, const std::string& name) {
   return !app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; }).empty();
 }
 
+// Throws for the first argument that looks like a flag and is none of the verb's; what a verb misses comes second.
+void refuse_unknown_flags(const CLI::App& verb) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : verb.get_options())
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  for (const std::string& left : verb.remaining()) {
+    if (left == "--") return;
+    if (left.size() < 2 || left.front() != '-') continue;
+    std::string flag = left.substr(0, left.find('='));
+    // A single letter is near to nothing and to everything.
+    std::string nearest = flag.size() > 3 ? nearest_word(flag, known) : "";
+    throw Error(ErrorKind::usage,
+                fmt::format("found the unknown flag {}{} (nuri {} --help tells more)", shown_text(flag),
+                            nearest.empty() ? "" : fmt::format(", did you mean {}?", nearest), verb.get_name()));
+  }
+}
+
 void parse_and_run(CLI::App& app, int count, char** arguments) {
   std::string first = count > 1 ? arguments[1] : "";
   auto expect_a_verb = [&] {
@@ -126,6 +144,7 @@ void parse_and_run(CLI::App& app, int count, char** arguments) {
     print(std::string(version.what()) + "\n");
   } catch (const CLI::ParseError& error) {
     if (app.get_subcommands().empty()) expect_a_verb();
+    refuse_unknown_flags(*app.get_subcommands().front());
     throw Error(ErrorKind::usage, std::string(error.what()) + " (nuri --help, or nuri VERB --help, tells more)");
   }
 }

@@ -59,7 +59,7 @@ void run(const Flags& flags) {
     throw Error(ErrorKind::usage, fmt::format("found {} of --text, --chat, --decode and --lines, expected one", given));
   TextTools tools(flags.model);
   if (flags.text) print_json(as_json(tools.encode(*flags.text, !flags.no_special)));
-  if (flags.chat) print_json(as_json(tools.chat(read_file(*flags.chat))));
+  if (flags.chat) print_json(as_json(tools.chat(read_file(*flags.chat), *flags.chat)));
   if (flags.decode) print_json(as_json(tools.decode(parse_ids(*flags.decode))));
   if (flags.lines)
     for (const auto& text : read_lines(*flags.lines)) print_json(as_json(tools.encode(text, !flags.no_special)));

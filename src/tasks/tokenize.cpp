@@ -7,6 +7,21 @@
 #include "text/chat_template.h"
 
 namespace nuri {
+namespace {
+
+Json parse_messages(const std::string& text, const std::string& source) {
+  Json messages = parse_json(text, source);
+  bool fine = messages.is_array() && !messages.empty();
+  for (const Json& message : messages) fine = fine && message.is_object();
+  if (!fine)
+    throw Error(ErrorKind::format,
+                fmt::format("{}: found {}, expected a list of at least one message, each an object with role and "
+                            "content",
+                            source, shown_text(messages.dump(-1, ' ', false, Json::error_handler_t::replace))));
+  return messages;
+}
+
+}  // namespace
 
 struct TextTools::Parts {
   std::filesystem::path folder;
@@ -26,13 +41,13 @@ Tokenized TextTools::encode(const std::string& text, bool special) const {
 
 Tokenized TextTools::decode(const std::vector<int32_t>& ids) const { return {ids, parts_->tokenizer.decode(ids)}; }
 
-Tokenized TextTools::chat(const std::string& messages_json) const {
+Tokenized TextTools::chat(const std::string& messages_json, const std::string& source) const {
   auto chat = ChatTemplate::from_folder(parts_->folder);
   if (!chat)
     throw Error(ErrorKind::usage, fmt::format("{}: found no chat template, expected one in chat_template.jinja or "
                                               "tokenizer_config.json",
                                               parts_->folder.string()));
-  std::string prompt = chat->render(parse_json(messages_json, "--chat"));
+  std::string prompt = chat->render(parse_messages(messages_json, source));
   return {parts_->tokenizer.encode(prompt, false), prompt};
 }
 

@@ -18,8 +18,8 @@ class TextTools {
   ~TextTools();
 
   Tokenized encode(const std::string& text, bool special) const;
-  // messages: JSON text, a list of {"role", "content"}.
-  Tokenized chat(const std::string& messages_json) const;
+  // messages: JSON text, a list of {"role", "content"}; source: its name in errors.
+  Tokenized chat(const std::string& messages_json, const std::string& source = "messages") const;
   Tokenized decode(const std::vector<int32_t>& ids) const;
 
  private:
