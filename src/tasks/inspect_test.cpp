@@ -125,12 +125,15 @@ TEST_F(InspectTest, GivenTypeDecides) {
 TEST_F(InspectTest, HostileSizesEndInOneLine) {
   constexpr int64_t kLargest = int64_t{1} << 31;
   Json llama = {{"model_type", "llama"}};
-  auto with = [&](std::initializer_list<const char*> keys) {
-    Json config = llama;
+  auto with = [&](std::initializer_list<const char*> keys, Json config) {
+    config.update(llama);
     for (const char* key : keys) config[key] = kLargest;
     return refusal(config);
   };
-  EXPECT_THAT(with({"hidden_size", "intermediate_size"}), HasSubstr("head_dim"));
+  EXPECT_THAT(with({"hidden_size", "intermediate_size", "vocab_size"}, {{"num_attention_heads", kLargest / 2}}),
+              HasSubstr("2^62 bytes"));
+  EXPECT_THAT(with({"vocab_size", "intermediate_size"}, {{"num_hidden_layers", 100}}), HasSubstr("2^50 parameters"));
+  EXPECT_THAT(with({"hidden_size", "intermediate_size"}, Json::object()), HasSubstr("head_dim"));
   EXPECT_THAT(refusal({{"model_type", "bert"}}), HasSubstr("LlavaForConditionalGeneration"));
   Json deep = {{"model_type", "llama"}, {"num_hidden_layers", 10000}, {"hidden_size", 4}, {"num_attention_heads", 1}};
   EXPECT_EQ(refusal(deep), "");
