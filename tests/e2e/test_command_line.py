@@ -32,6 +32,18 @@ class Verbs(harness.TestCase):
             self.assertIn(verb, text)
         self.assertRegex(self.succeeds("--version"), r"^\d+\.\d+\.\d+\n$")
 
+    def test_wrong_verbs_and_flags(self):
+        self.fails(2, [], "expected a verb", "ask")
+        self.fails(2, ["aks"], "aks", "ask")
+        self.fails(2, [""], "expected a verb")
+        self.fails(2, ["ask"], "MODEL")
+        self.fails(2, ["--what"], "--what")
+        for verb in harness.VERBS:
+            with self.subTest(verb):
+                self.fails(2, [verb, "a", "b", "--no-such-flag"], "--no-such-flag")
+                self.fails(2, [verb, "--helo=x"], "--helo", "did you mean --help?")
+        self.fails(2, ["ask", "--sed", "3"], "--sed", "did you mean --seed?")
+        self.fails(2, ["forward", "a", "b", "-x"], "-x")
 
     def test_what_stands_in_a_message_cannot_move_the_cursor(self):
         self.fails(2, ["ask", "no\x1b[2Jsuch\nmodel\r", "x"], "such")
@@ -85,6 +97,25 @@ class Ask(Parrot):
             self.assertEqual(streamed, self.succeeds_json(*flags, "--seed", seed, "--json")["text"] + "\n")
         self.assertNotEqual(self.succeeds(*flags, "--seed", 1), self.succeeds(*flags, "--seed", 2))
 
+    def test_pictures_may_stand_anywhere(self):
+        def prompt_tokens(*arguments):
+            return self.succeeds_json("ask", "--json", *arguments)["tokens"]["prompt"]
+
+        model, a, b = self.model, self.a, self.b
+        none = prompt_tokens(model, "What?")
+        two = none + 2 * harness.TOKENS_PER_PICTURE
+        self.assertEqual(prompt_tokens(model, "What?", "-i", a), none + harness.TOKENS_PER_PICTURE)
+        for arguments in ((model, "What?", "-i", a, "-i", b), (model, "What?", "-i", a, b), (model, "-i", a, b, "What?"),
+                          (model, "-i", a, "What?", "-i", b), ("-i", a, "-i", b, model, "What?"),
+                          ("-i", a, b, model, "What?"), (model, "-i", a, "--image", b, "What?", "--greedy"),
+                          (model, "-i", a, b, "What?", "--greedy"), ("--seed", "3", "-i", a, b, model, "--", "What?"),
+                          (model, "-i", a, b, "--", "What?")):
+            with self.subTest(arguments):
+                self.assertEqual(prompt_tokens(*arguments), two)
+        # The last picture is the one that is drawn on and that boxes belong to.
+        answer = self.succeeds_json("ask", model, "-i", a, b, "What?", "--json")
+        self.assertEqual(answer["boxes"][0]["box"], [16, 12, 48, 24])
+        self.fails(2, ["ask", model, "What", "is", "this?"], "is")
 
     def test_questions_of_any_kind(self):
         for question in ("", "ask", "train", "[a, b]", "한국어로?", "x" * 200):
@@ -147,6 +178,23 @@ class OtherVerbs(Parrot):
         answers = [json.loads(line) for line in self.succeeds("tokenize", self.model, "--lines", lines).splitlines()]
         self.assertEqual([answer["text"] for answer in answers], ["a", "한", "<image>"])
 
+    def test_tokenize_complaints(self):
+        self.fails(2, ["tokenize", self.model], "--text")
+        self.fails(2, ["tokenize", self.model, "--text", "a", "--decode", "1"], "expected one")
+        self.fails(2, ["tokenize", self.model, "--decode", "1,x"], "x")
+        self.fails(2, ["tokenize", self.model, "--decode", "-1"], "-1")
+        self.fails(2, ["tokenize", self.model, "--decode", "99999999999999"], "99999999999999")
+        lines = self.folder / "lines.jsonl"
+        for broken in ('"a"\n[1]\n', '"a"\n"b\n', '"a"\nx\n', '"a"\n"\xff"\n'):
+            lines.write_bytes(broken.encode("latin-1"))
+            self.fails(1, ["tokenize", self.model, "--lines", lines], "lines.jsonl:2")
+        chat = self.folder / "chat.json"
+        for broken in ("", "{", "3", '"x"', "[1]", '[{"content": 1}]', "{}", "[{}]"):
+            chat.write_text(broken)
+            with self.subTest(broken):
+                done = run("tokenize", self.model, "--chat", chat)
+                if done.returncode:  # a template may well make something of odd messages
+                    self.check_complaint(done.returncode, 1, done.stderr, "/chat")  # the file, or the template
 
     def test_preprocess_and_forward(self):
         inputs, outputs = self.folder / "in.safetensors", self.folder / "out.safetensors"
@@ -164,6 +212,17 @@ class OtherVerbs(Parrot):
         self.succeeds("preprocess", self.model, "-i", self.a, "-o", inputs)
         self.assertEqual(list(harness.read_safetensors(inputs)), ["pixel_values"])
         self.fails(2, ["preprocess", self.model, "-o", inputs], "--text")
+
+    def test_inspect(self):
+        told = self.succeeds_json("inspect", self.model, "--json")
+        self.assertEqual(set(told["parameters"]), {"total", "active", "by_module"})
+        tensors = harness.read_safetensors(self.model / "model.safetensors").values()
+        self.assertEqual(told["parameters"]["total"], sum(len(values) for _, _, values in tensors))
+        self.assertEqual(self.succeeds_json("inspect", self.model / "config.json", "--json")["parameters"],
+                         told["parameters"])
+        self.assertIn("LlavaForConditionalGeneration", self.succeeds("inspect", self.model))
+        self.fails(2, ["inspect", "no-such-model"], "no-such-model")
+        self.fails(1, ["inspect", self.a], "a.png")
 
     def test_bench(self):
         flags = ["bench", self.model, "-p", "4", "-n", "2", "-r", "1", "--image", "32x32"]
@@ -209,7 +268,7 @@ class Examples(harness.TestCase):
         (self.folder / "docs").symlink_to(harness.ROOT / "docs")
         (self.folder / "recipes").symlink_to(harness.ROOT / "recipes")
         # Training and measuring take long, and a conversation waits for its user.
-        for verb in ("ask", "preprocess", "forward", "tokenize", "bench"):
+        for verb in ("ask", "preprocess", "forward", "tokenize", "inspect", "bench"):
             example = re.search(r"Example:\n  nuri (.*)", self.succeeds(verb, "--help"))[1]
             with self.subTest(example):
                 self.succeeds(*shlex.split(example), cwd=self.folder)
