@@ -121,26 +121,7 @@ class BertPostProcessor : public PostProcessor {
   bool roberta_;
 };
 
-class SurroundingPostProcessor : public PostProcessor {
- public:
-  SurroundingPostProcessor(std::vector<int32_t> before, std::vector<int32_t> behind)
-      : before_(std::move(before)), behind_(std::move(behind)) {}
-  Parts apply(Parts parts, bool add_special) const override {
-    if (!add_special) return parts;
-    parts.insert(parts.begin(), before_);
-    parts.push_back(behind_);
-    return parts;
-  }
-
- private:
-  std::vector<int32_t> before_, behind_;
-};
-
 }  // namespace
-
-std::unique_ptr<PostProcessor> surrounding_post_processor(std::vector<int32_t> before, std::vector<int32_t> behind) {
-  return std::make_unique<SurroundingPostProcessor>(std::move(before), std::move(behind));
-}
 
 std::unique_ptr<PostProcessor> read_post_processor(const Component& component) {
   const std::string type = component.type();

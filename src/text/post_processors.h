@@ -19,7 +19,5 @@ class PostProcessor {
 
 // Error(unsupported) for an unknown kind, Error(format) for a broken one.
 std::unique_ptr<PostProcessor> read_post_processor(const Component& component);
-// [before] text [behind]
-std::unique_ptr<PostProcessor> surrounding_post_processor(std::vector<int32_t> before, std::vector<int32_t> behind);
 
 }  // namespace nuri

@@ -129,17 +129,6 @@ Tokenizer Tokenizer::build(const Json& document, const std::string& file, const 
     const Component config(*config_document, config_file, "");
     for (const AddedToken& token : config_tokens(config, parts->added))
       parts->added.add(token, vocabulary, parts->normalizer.get());
-    if (config.has("add_bos_token") || config.has("add_eos_token")) {
-      const auto ids = [&](const char* flag, const char* key) -> std::vector<int32_t> {
-        const auto token = config_token(config, key);
-        if (!config.boolean(flag, false) || !token) return {};
-        const auto id = parts->id_of(token->content);
-        if (!id) config.fail(key, shown_json(Json(token->content)), "a token of the vocabulary");
-        return {*id};
-      };
-      parts->post_processor =
-          surrounding_post_processor(ids("add_bos_token", "bos_token"), ids("add_eos_token", "eos_token"));
-    }
   }
   parts->added.build();
   return Tokenizer(std::move(parts));
