@@ -178,7 +178,7 @@ class Drawing {
 };
 
 // The box in the drawn copy: corners sorted, inside the picture, and at least two pixels wide.
-Area clamped(const LabelledBox& box, double scale, int64_t width, int64_t height) {
+Area clamped(const DrawnBox& box, double scale, int64_t width, int64_t height) {
   auto range = [](double a, double b, double limit) {
     double low = std::clamp(std::min(a, b), 0.0, limit), high = std::clamp(std::max(a, b), 0.0, limit);
     double least = std::min(2.0, limit);
@@ -213,7 +213,7 @@ Color distinct_color(size_t i) {
   return from_hue(turns - std::floor(turns));
 }
 
-Image draw_boxes(const Image& image, std::span<const LabelledBox> boxes, const TextRenderer& renderer,
+Image draw_boxes(const Image& image, std::span<const DrawnBox> boxes, const TextRenderer& renderer,
                  const DrawStyle& style) {
   int64_t long_side = std::max(image.width, image.height);
   int64_t factor =
@@ -223,7 +223,7 @@ Image draw_boxes(const Image& image, std::span<const LabelledBox> boxes, const T
 
   std::vector<Mark> marks;
   for (size_t i = 0; i < boxes.size(); ++i) {
-    const LabelledBox& box = boxes[i];
+    const DrawnBox& box = boxes[i];
     if (!std::isfinite(box.x1) || !std::isfinite(box.y1) || !std::isfinite(box.x2) || !std::isfinite(box.y2)) continue;
     Area area = clamped(box, static_cast<double>(factor), copy.width, copy.height);
     marks.push_back({area, distinct_color(i), box.label});

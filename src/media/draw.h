@@ -10,7 +10,7 @@
 namespace nuri {
 
 // A box in source pixels, from (x1, y1) to (x2, y2), with a label in UTF-8 (perhaps empty).
-struct LabelledBox {
+struct DrawnBox {
   std::string label;
   double x1 = 0, y1 = 0, x2 = 0, y2 = 0;
 };
@@ -28,7 +28,7 @@ Color distinct_color(size_t i);
 // A copy of the picture (RGB) with the boxes and their labels drawn on it. Crossed corners are swapped, boxes
 // outside are clamped to the edge, boxes that are no numbers are left out; label plates keep inside the picture and
 // off each other where there is room, and long labels are cut with an ellipsis.
-Image draw_boxes(const Image& image, std::span<const LabelledBox> boxes, const TextRenderer& renderer,
+Image draw_boxes(const Image& image, std::span<const DrawnBox> boxes, const TextRenderer& renderer,
                  const DrawStyle& style = {});
 
 }  // namespace nuri

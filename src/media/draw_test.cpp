@@ -64,7 +64,7 @@ TEST(TextRenderer, ComposesAndSurvivesBrokenText) {
 TEST(DrawBoxes, FrameLiesOnTheBox) {
   Image grey(800, 600, 3);
   std::fill(grey.pixels.begin(), grey.pixels.end(), 128);
-  LabelledBox box{"", 200, 150, 500, 450};
+  DrawnBox box{"", 200, 150, 500, 450};
   Image drawn = draw_boxes(grey, std::span(&box, 1), renderer(), {.line_width = 4});
   Color color = distinct_color(0);
   auto at = [&](int64_t x, int64_t y) {
@@ -90,16 +90,16 @@ TEST(DrawBoxes, SmallPicturesGrowByAWholeFactor) {
 TEST(DrawBoxes, OddBoxesAndLabels) {
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInfinity = std::numeric_limits<double>::infinity();
   Image image(100, 80, 3);
-  std::vector<LabelledBox> boxes = {{"crossed", 80, 60, 10, 20},
-                                    {"outside", 500, 500, 900, 900},
-                                    {"left of it", -90, -80, -20, -10},
-                                    {"point", 50, 40, 50, 40},
-                                    {"nan", kNan, 0, 10, 10},
-                                    {"infinite", 0, 0, kInfinity, 10},
-                                    {"huge", -1e300, -1e300, 1e300, 1e300},
-                                    {std::string(5000, 'x'), 1, 1, 99, 79},
-                                    {"아주 긴 이름표가 있는 상자 아주 긴 이름표", 5, 5, 30, 30},
-                                    {"\xff\xff", 5, 50, 30, 70}};
+  std::vector<DrawnBox> boxes = {{"crossed", 80, 60, 10, 20},
+                                 {"outside", 500, 500, 900, 900},
+                                 {"left of it", -90, -80, -20, -10},
+                                 {"point", 50, 40, 50, 40},
+                                 {"nan", kNan, 0, 10, 10},
+                                 {"infinite", 0, 0, kInfinity, 10},
+                                 {"huge", -1e300, -1e300, 1e300, 1e300},
+                                 {std::string(5000, 'x'), 1, 1, 99, 79},
+                                 {"아주 긴 이름표가 있는 상자 아주 긴 이름표", 5, 5, 30, 30},
+                                 {"\xff\xff", 5, 50, 30, 70}};
   Image drawn = draw_boxes(image, boxes, renderer());
   EXPECT_EQ(drawn.width, 700);
   EXPECT_GT(count_color(drawn, distinct_color(0)), 100);
