@@ -4,7 +4,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <unistd.h>
 #include <algorithm>
 #include <csignal>
 #include <cstring>

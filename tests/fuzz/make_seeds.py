@@ -313,6 +313,7 @@ def tokenizer():
     yield "no_model", b'{"version": "1.0"}'
     yield "no_object", b"[]"
     yield "empty_file", b""
+    yield from tokenizer_families()
 
 
 def regex():
@@ -335,8 +336,219 @@ def regex():
     yield "empty_file", b""
 
 
+def chat_template():
+    yield "chatml", (b"{%- for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
+                     b"{% if message.content is string %}{{ message.content }}{% else %}{% for part in message.content %}"
+                     b"{% if part['type'] == 'image' %}<image>{% elif 'text' in part %}{{ part.text }}{% endif %}"
+                     b"{% endfor %}{% endif %}<|im_end|>\n{%- endfor %}"
+                     b"{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+    yield "llama", (b"{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}"
+                    b"{% set system = messages[0]['content'] | trim %}{% else %}{% set loop_messages = messages %}{% endif %}"
+                    b"{{ bos_token }}{% for m in loop_messages %}"
+                    b"{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+                    b"{{ raise_exception('Roles must alternate') }}{% endif %}"
+                    b"{{ '[INST] ' ~ m.content ~ ' [/INST]' if loop.first else m.content | string + eos_token }}{% endfor %}")
+    yield "tools", (b"{%- set ns = namespace(found=false, names=[]) -%}{%- for m in messages if m.tool_calls is defined -%}"
+                    b"{%- for call in m.tool_calls -%}{%- set ns.found = true -%}{%- set ns.names = ns.names + "
+                    b"[call.function.name] -%}{{- call.function | tojson(indent=2) -}}{%- endfor -%}{%- endfor -%}"
+                    b"{{ ns.names | join(', ') }}{{ strftime_now('%d %B %Y') }}")
+    yield "macro", (b"{% macro show(text, upper=false, *rest) %}{{ text.upper() if upper else text | replace('a', 'b') }}"
+                    b"{% endmacro %}{{ show('abc') }}{{ show('abc', upper=true) }}"
+                    b"{% call(x) show('q') %}{{ x }}{% endcall %}")
+    yield "loops", (b"{% for k, v in messages[0] | items %}{{ loop.index }}/{{ loop.length }} {{ loop.cycle('a', 'b') }}"
+                    b"{{ loop.previtem is defined }}{{ loop.changed(k) }}{% if loop.last %}{% break %}{% endif %}"
+                    b"{% else %}none{% endfor %}{% for i in range(3, 0, -1) recursive %}{{ i }}{% endfor %}")
+    yield "filters", (b"{{ [3, 1, 2] | sort | reverse | list | first }}{{ 'a b' | title | length }}{{ 1.5 | round | int }}"
+                      b"{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='role') | unique | join }}"
+                      b"{{ {'b': 1, 'a': [none, true]} | dictsort | tojson }}{{ 'x' | default('y') | escape | safe | indent(2) }}")
+    yield "strings", (b"{{ 'a,b'.split(',')[-1] }}{{ '  x '.strip().startswith('x') }}{{ 'abcdef'[1:5:2] }}{{ 'abc'[::-1] }}"
+                      b"{{ '%s and %05.2f' % ('a', 3.14159) }}{{ '{:>8}{!r}'.format('a', 'b') }}{{ 'a' 'b' ~ 1 }}"
+                      b"{{ '\xed\x95\x9c\xea\xb8\x80' | upper }}{{ 'x'.join(['1', '2']) }}{{ 'abc'.find('c') }}")
+    yield "tests", (b"{{ 1 is odd and 2 is even and 'a' is string and none is none and x is not defined }}"
+                    b"{{ [] is iterable and {} is mapping and 3 is divisibleby 3 and 1 is number and 2 is sameas 2 }}"
+                    b"{{ 7 // 2 ** 2 % 3 - -1 }}{{ 1 < 2 <= 2 != 3 }}{{ 'a' not in ['b'] or not true }}")
+    yield "whitespace", b"a  \n  {%- if true -%}  b  {%- else +%} c {%- endif %}\n{# comment #}\n{% raw %}{{ x }}{% endraw %}\n\n"
+    yield "set_block", b"{% set x %}a{{ 1 }}b{% endset %}{{ x | length }}{% filter upper %}q{% endfilter %}{% with y = 2 %}{{ y }}{% endwith %}"
+    yield "generation", b"{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}"
+    yield "messages", b'{{ messages[0].content }}{{ messages | length }}\0[{"role": "user", "content": "hi"}]'
+    yield "messages_odd", b'{{ messages }}\0[{"role": null, "content": [1, {"type": "image_url", "image_url": 3}], "thinking": {}}]'
+    yield "messages_none", b"{{ messages }}\0{}"
+
+    yield "endless_loop", b"{% for a in range(99999) %}{% for b in range(99999) %}{{ a }}{% endfor %}{% endfor %}"
+    yield "endless_macro", b"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"
+    yield "endless_recursion", b"{% for x in [[]] recursive %}{{ loop([[]]) }}{% endfor %}"
+    yield "doubling_string", b"{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x }}"
+    yield "doubling_list", b"{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x | length }}"
+    yield "nested_list", b"{% set ns = namespace(x=[]) %}{% for i in range(9000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}{{ ns.x | tojson }}"
+    yield "list_in_itself", b"{% set x = [] %}{% set _ = x.append(x) %}{{ x }}{{ x | tojson }}{{ x == x }}"
+    yield "dict_in_itself", b"{% set x = {} %}{% set _ = x.update({'a': x}) %}{{ x }}{{ x == [x] }}"
+    yield "repeated", b"{{ 'abc' * 1000000000 }}"
+    yield "repeated_list", b"{{ ([1] * 1000000000) | length }}"
+    yield "power", b"{{ 10 ** 10 ** 10 }}{{ 2 ** -1 }}{{ 0 ** -1 }}"
+    yield "overflow", b"{{ 9223372036854775807 + 1 }}{{ -9223372036854775807 - 2 }}{{ (-9223372036854775807 - 1) // -1 }}{{ 9999999999 * 9999999999 }}"
+    yield "divided_by_zero", b"{{ 1 // 0 }}"
+    yield "modulo_zero", b"{{ 1 % 0 }}"
+    yield "wide", b"{{ '%1000000000d' % 1 }}"
+    yield "wide_format", b"{{ '{:>999999999}'.format(1) }}{{ 'a'.ljust(999999999) }}{{ 'a' | center(999999999) }}"
+    yield "wide_indent", b"{{ 'a\\nb' | indent(999999999) }}{{ [1] | tojson(indent=999999999) }}"
+    yield "huge_float", b"{{ 1e308 * 10 }}{{ (1e308 * 10) | int }}{{ 1e400 | round(400) }}{{ 'nan' | float | int }}"
+    yield "huge_slice", b"{{ 'abc'[-9223372036854775807:9223372036854775807:9223372036854775807] }}{{ 'a'[::0] }}"
+    yield "huge_index", b"{{ 'abc'[99999999999999999999] }}{{ [1][-9223372036854775807] }}"
+    yield "batch", b"{{ [1, 2, 3] | batch(1000000000, 0) | list }}{{ [1] | slice(1000000000) | list }}"
+    yield "split_empty", b"{{ 'abc'.split('') }}{{ 'aaa'.replace('', 'b' * 9999) }}"
+    yield "unclosed", b"{% if true %}{{ 'a"
+    yield "unknown_tag", b"{% include 'x' %}"
+    yield "unknown_filter", b"{{ 1 | frobnicate }}"
+    yield "unknown_end", b"{% endfor %}{% endif %}"
+    yield "raise", b"{{ raise_exception('two\\nlines ' ~ messages[1].content[1].text) }}"
+    yield "private", b"{{ ''.__class__.__mro__[1].__subclasses__() }}{{ messages.__init__ }}"
+    yield "deep_brackets", b"{{ " + b"[" * 2000 + b"]" * 2000 + b" }}"
+    yield "deep_unary", b"{{ " + b"-" * 2000 + b"1 }}{{ " + b"not " * 500 + b"1 }}"
+    yield "deep_sum", b"{{ 1" + b"+1" * 1500 + b" }}"
+    yield "deep_filters", b"{{ 1" + b"|int" * 1000 + b" }}{{ messages" + b"[0]" * 500 + b" }}"
+    yield "deep_ifs", b"{% if true %}" * 300 + b"{% endif %}" * 300
+    yield "deep_conditions", b"{{ " + b"1 if 1 else " * 400 + b"1 }}"
+    yield "bad_utf8", b"{{ '\xff\xc3' | upper | length }}\xff"
+    yield "escapes", b"{{ '\\x41\\u00e9\\N{BULLET}\\777\\\\' }}{{ '\\ud83d' }}"
+
+
+SPECIAL = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+
+
+def tokenizer_file(model, **parts):
+    whole = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+             "pre_tokenizer": None, "post_processor": None, "decoder": None, "model": model, **parts}
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def ids_of(*tokens):
+    return {token: i for i, token in enumerate(tokens)}
+
+
+def added(*contents, **flags):
+    return [{"id": i, "content": content, **SPECIAL, **flags} for i, content in contents]
+
+
+def tokenizer_families():
+    """As the published families write them, and what is wrong with each."""
+    sequence = lambda key, *parts: {"type": "Sequence", key: list(parts)}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    letters = ids_of("<s>", "</s>", "h", "e", "l", "o", "\u0120", "a", "\u00ec", "\u0137", "\u012a", "he", "ll", "hell", "hello", "aa")
+    merges = ["h e", "l l", "he ll", "hell o", "a a"]
+    bpe = {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None,
+           "fuse_unk": False, "byte_fallback": False, "vocab": letters, "merges": merges}
+    specials = added((0, "<s>"), (1, "</s>"))
+    template = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
+                                                         {"Sequence": {"id": "A", "type_id": 0}}],
+                "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+                "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}}
+    gpt2 = dict(pre_tokenizer=byte_level, decoder=byte_level, post_processor=byte_level, added_tokens=specials)
+    yield "gpt2", tokenizer_file(bpe, **gpt2)
+    split = {"type": "Split", "behavior": "Isolated", "invert": False, "pattern": {
+        "Regex": "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
+                 "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"}}
+    llama3 = tokenizer_file({**bpe, "ignore_merges": True, "merges": [m.split(" ") for m in merges]}, added_tokens=specials,
+                            pre_tokenizer=sequence("pretokenizers", split, {**byte_level, "use_regex": False}),
+                            decoder=byte_level, post_processor=sequence("processors", byte_level, template))
+    yield "llama3", llama3
+    mark = "\u2581"
+    pieces = ids_of("<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in (0x0A, 0xEC, 0x95, 0x88, 0x41)), mark, "h", "e", "l",
+                    "o", mark + "h", "ll")
+    llama2 = dict(normalizer=sequence("normalizers", {"type": "Prepend", "prepend": mark},
+                                      {"type": "Replace", "pattern": {"String": " "}, "content": mark}),
+                  decoder=sequence("decoders", {"type": "Replace", "pattern": {"String": mark}, "content": " "},
+                                   {"type": "ByteFallback"}, {"type": "Fuse"},
+                                   {"type": "Strip", "content": " ", "start": 1, "stop": 0}),
+                  post_processor=template, added_tokens=added((0, "<unk>"), (1, "<s>"), (2, "</s>")))
+    fallback = {**bpe, "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True, "vocab": pieces,
+                "merges": [mark + " h", "l l"]}
+    template_of_1 = json.loads(json.dumps(template).replace("[0]", "[1]"))
+    yield "llama2", tokenizer_file(fallback, **{**llama2, "post_processor": template_of_1})
+    metaspace = {"type": "Metaspace", "replacement": mark, "prepend_scheme": "first", "split": True}
+    yield "metaspace", tokenizer_file(fallback, pre_tokenizer=metaspace, decoder=metaspace)
+    yield "clip", tokenizer_file(
+        {**bpe, "unk_token": "</s>", "continuing_subword_prefix": "", "end_of_word_suffix": "</w>",
+         "vocab": ids_of("<s>", "</s>", "h", "e</w>", "he</w>", "a</w>", "a"), "merges": ["h e</w>"]},
+        added_tokens=specials, normalizer=sequence(
+            "normalizers", {"type": "NFC"}, {"type": "Replace", "pattern": {"Regex": "\\s+"}, "content": " "},
+            {"type": "Lowercase"}),
+        pre_tokenizer=sequence("pretokenizers", {**split, "behavior": "Removed", "invert": True}, byte_level),
+        post_processor={"type": "RobertaProcessing", "sep": ["</s>", 1], "cls": ["<s>", 0], "trim_offsets": False,
+                        "add_prefix_space": False}, decoder=byte_level)
+    scores = [["<unk>", 0.0], [mark, -2.0], ["a", -3.5], ["aa", -3.0], ["h", -4.0], [mark + "he", -1.0], ["한", -5.0]]
+    unigram = {"type": "Unigram", "unk_id": 0, "vocab": scores, "byte_fallback": False}
+    yield "unigram_nmt", tokenizer_file(unigram, normalizer=sequence("normalizers", {"type": "Nmt"}, {"type": "NFKC"}),
+                                    pre_tokenizer={**metaspace, "prepend_scheme": "always"}, decoder=metaspace)
+    yield "unigram_charsmap", tokenizer_file(unigram, normalizer={"type": "Precompiled", "precompiled_charsmap":
+                                                                  "CAAAAAAEAAAAAAAAYWIAYwA="}, decoder=metaspace)
+    words = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 20,
+             "vocab": ids_of("[UNK]", "[CLS]", "[SEP]", "hello", "##a", "a", ",", "!", "how", "##s", "안")}
+    bert = dict(normalizer={"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
+                            "strip_accents": None, "lowercase": True}, pre_tokenizer={"type": "BertPreTokenizer"},
+                post_processor={"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]},
+                decoder={"type": "WordPiece", "prefix": "##", "cleanup": True})
+    yield "wordpiece", tokenizer_file(words, **bert, added_tokens=added((0, "[UNK]"), (1, "[CLS]"), (2, "[SEP]"), lstrip=True))
+    level = {"type": "WordLevel", "vocab": ids_of("?", "Hello", "1"), "unk_token": "?"}
+    yield "word_level_splits", tokenizer_file(level, pre_tokenizer=sequence(
+        "pretokenizers", {"type": "Whitespace"}, {"type": "Digits", "individual_digits": True},
+        {"type": "Punctuation", "behavior": "Contiguous"}, {"type": "CharDelimiterSplit", "delimiter": "a"},
+        {"type": "UnicodeScripts"}, {"type": "WhitespaceSplit"}))
+    yield "normalizers", tokenizer_file(level, normalizer=sequence(
+        "normalizers", {"type": "NFD"}, {"type": "StripAccents"}, {"type": "Strip", "strip_left": True, "strip_right": True},
+        {"type": "NFKD"}, {"type": "ByteLevel"}), decoder={"type": "CTC", "pad_token": "?", "word_delimiter_token": "|",
+                                                           "cleanup": True})
+    yield "added_flags", tokenizer_file(level, added_tokens=[
+        {"id": 3, "content": "hello", **SPECIAL, "single_word": True, "normalized": True, "special": False},
+        {"id": 4, "content": "<s>", **SPECIAL, "lstrip": True, "rstrip": True}], normalizer={"type": "Lowercase"})
+
+    yield "endless_regex", tokenizer_file(bpe, pre_tokenizer={**split, "pattern": {"Regex": "(a+)+$"}})
+    yield "endless_lookahead", tokenizer_file(bpe, pre_tokenizer={**split, "pattern": {"Regex": "(?=(a*)*)*b"}})
+    yield "empty_regex", tokenizer_file(bpe, pre_tokenizer={**split, "pattern": {"Regex": ""}})
+    yield "empty_pattern", tokenizer_file(bpe, pre_tokenizer={**split, "pattern": {"String": ""}})
+    yield "broken_regex", tokenizer_file(bpe, pre_tokenizer={**split, "pattern": {"Regex": "[a-(\\p{Nothing}"}})
+    yield "deep_regex", tokenizer_file(bpe, pre_tokenizer={**split, "pattern": {"Regex": "(" * 900 + ")" * 900}})
+    yield "deep_class", tokenizer_file(bpe, pre_tokenizer={**split, "pattern": {"Regex": "[" * 900 + "a" + "]" * 900}})
+    yield "many_repeats", tokenizer_file(bpe, pre_tokenizer={**split, "pattern": {"Regex": "((a{1,999}){1,999}){1,999}"}})
+    yield "growing", tokenizer_file(bpe, normalizer=sequence("normalizers", *(
+        {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 64} for _ in range(8))))
+    yield "growing_decoder", tokenizer_file(bpe, decoder=sequence("decoders", *(
+        {"type": "Replace", "pattern": {"String": "e"}, "content": "e" * 64} for _ in range(8))))
+    yield "empty_replace", tokenizer_file(bpe, normalizer={"type": "Replace", "pattern": {"String": ""}, "content": "aa"})
+    deep = {"type": "Lowercase"}
+    for _ in range(90):
+        deep = sequence("normalizers", deep)
+    yield "deep_sequence", tokenizer_file(bpe, normalizer=deep)
+    yield "huge_ids", tokenizer_file({**bpe, "vocab": {"a": 2**31, "h": -1, "e": 2**62}})
+    yield "largest_id", tokenizer_file({**bpe, "vocab": {"a": 2**31 - 1, "h": 2**30}, "merges": []})
+    yield "same_ids", tokenizer_file({**bpe, "vocab": {"a": 0, "h": 0, "e": 0}, "merges": []})
+    yield "unknown_merge", tokenizer_file({**bpe, "merges": ["x y", "h", "h e l", " ", ""]})
+    yield "merge_without_result", tokenizer_file({**bpe, "merges": ["h l"]})
+    yield "merges_of_other_types", tokenizer_file({**bpe, "merges": [["h"], ["h", 3], 7, None]})
+    yield "no_vocab", tokenizer_file({"type": "BPE", "merges": []})
+    yield "empty_vocab", tokenizer_file({**bpe, "vocab": {}, "merges": []}, **gpt2)
+    yield "unknown_model", tokenizer_file({"type": "Frob"})
+    yield "unknown_part", tokenizer_file(bpe, normalizer={"type": "Frob"})
+    yield "unknown_special", tokenizer_file(bpe, post_processor={**template, "special_tokens": {}})
+    yield "template_of_many", tokenizer_file(bpe, post_processor={**template, "special_tokens": {
+        "<s>": {"id": "<s>", "ids": [0] * 40, "tokens": ["<s>"] * 40}}, "single": template["single"] * 20})
+    yield "unk_beyond", tokenizer_file({**unigram, "unk_id": 99})
+    yield "no_unk", tokenizer_file({**unigram, "unk_id": None})
+    yield "odd_scores", tokenizer_file({**unigram, "vocab": [["", 1], ["a", 1e308], ["aa", 1e308], ["b", -1e308], ["a", 3]]})
+    yield "scores_of_other_types", tokenizer_file({**unigram, "vocab": [["a"], [1, 2], "x", ["a", "b"]]})
+    yield "charsmap_tiny", tokenizer_file(unigram, normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"})
+    yield "charsmap_past_end", tokenizer_file(unigram, normalizer={"type": "Precompiled", "precompiled_charsmap":
+                                                                 "/////wAAAAAAAAAA"})
+    yield "charsmap_no_base64", tokenizer_file(unigram, normalizer={"type": "Precompiled", "precompiled_charsmap": "*A=="})
+    yield "charsmap_wild", tokenizer_file(unigram, normalizer={"type": "Precompiled", "precompiled_charsmap":
+                                                               "EAAAAP//////////////////////YWI="})
+    yield "empty_added", tokenizer_file(bpe, added_tokens=added((0, ""), (99, " "), (99, "a"), (2**31 - 1, "b"), (-1, "c")))
+    yield "no_word_characters", tokenizer_file({**words, "max_input_chars_per_word": 0, "continuing_subword_prefix": ""})
+    yield "strip_all", tokenizer_file(bpe, decoder={"type": "Strip", "content": "h", "start": 2**40, "stop": 2**63})
+    yield "empty_object", b"{}"
+
+
 def main():
-    makers = {maker.__name__: maker for maker in (safetensors, config, image, box_notation, tokenizer, regex)}
+    makers = {maker.__name__: maker for maker in (safetensors, config, image, box_notation, tokenizer, regex, chat_template)}
     for parser in sys.argv[1:] or makers:
         folder = CORPUS / parser
         folder.mkdir(parents=True, exist_ok=True)
