@@ -1,6 +1,7 @@
 #include "train/objectives/scene_batch.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include "base/parallel.h"
 
@@ -8,9 +9,16 @@ namespace nuri {
 
 SceneOptions read_scene_options(const ConfigReader& data) {
   SceneOptions options;
-  options.size = static_cast<int>(data.optional<int64_t>("size", options.size));
-  options.min_objects = static_cast<int>(data.optional<int64_t>("min_objects", options.min_objects));
-  options.max_objects = static_cast<int>(data.optional<int64_t>("max_objects", options.max_objects));
+  // What fits together, the first scene says.
+  auto whole = [&](const char* key, int64_t fallback) {
+    constexpr int64_t kMost = 1024;
+    int64_t value = data.optional(key, fallback);
+    if (value < 1 || value > kMost) data.reject(key, fmt::format("1 to {}", kMost));
+    return static_cast<int>(value);
+  };
+  options.size = whole("size", options.size);
+  options.min_objects = whole("min_objects", options.min_objects);
+  options.max_objects = whole("max_objects", options.max_objects);
   options.smallest = data.optional("smallest", options.smallest);
   options.largest = data.optional("largest", options.largest);
   options.word_share = data.optional("word_share", options.word_share);
