@@ -1,6 +1,7 @@
 """Training: recipes, what they write, and runs that are ended at any moment."""
 
 import json
+import math
 import os
 import random
 import re
@@ -160,6 +161,22 @@ class Runs(Training):
         self.train(recipe)  # nothing is left to do
         self.assertEqual((self.folder / "r/dense/metrics.jsonl").stat().st_mtime_ns, before)
 
+    def test_both_contrastive_losses(self):
+        recipe = self.write(TOKENIZER, contrastive("sigmoid", "sigmoid"), train_keys(4),
+                            contrastive("softmax", "softmax"), train_keys(4),
+                            contrastive("softmax", "alone"), train_keys(2, batch=1))
+        self.train(recipe)
+        sigmoid, softmax = self.losses("r", "sigmoid"), self.losses("r", "softmax")
+        self.assertEqual([len(sigmoid), len(softmax)], [4, 4])
+        def softplus(x):
+            return math.log1p(math.exp(x))
+
+        # Scale 10 and bias -10: each logit begins between -20 and 0, and their differences between -20 and 20.
+        self.assertTrue(softplus(0) < sigmoid[1] < softplus(20) + softplus(0), sigmoid)
+        self.assertTrue(0 < softmax[1] < softplus(20), softmax)
+        self.assertLess(sigmoid[4], sigmoid[1] / 2)
+        self.assertNotAlmostEqual(sigmoid[1], softmax[1], places=3)
+        self.assertEqual(self.losses("r", "alone"), {1: 0.0, 2: 0.0})  # nothing to choose from
 
     def test_stages_of_a_conversation_model(self):
         start = '[[stage.start]]\nfrom = "dense"\nas = "vision_tower."\n'
@@ -308,6 +325,25 @@ class Recipes(Training):
         self.refused(1, whole.replace("SiglipVisionModel", "ResNet"), "ResNet", "SiglipVisionModel")
         self.refused(2, 'name = "x"\n', "stage")
 
+    def test_sizes_that_do_not_fit_together(self):
+        def complains(text, *words):
+            recipe = self.folder / "bad.toml"
+            recipe.write_text(text)
+            done = harness.run("train", recipe, cwd=self.folder)
+            self.assertIn(done.returncode, (1, 2))
+            self.check_complaint(done.returncode, done.returncode, done.stderr, *words)
+
+        whole = 'name = "x"\n' + DENSE + train_keys(2)
+        complains(whole.replace("size = 32, min", "size = 64, min"), "pixel_values")
+        complains(whole.replace("size = 32, min", "size = 31, min"), "size")
+        complains(whole.replace("min_objects = 1", "min_objects = 5"), "objects")
+        complains(whole.replace("smallest = 0.3", "smallest = 0.9"))
+        complains('name = "x"\n' + contrastive("sigmoid") + train_keys(2), "tokenizer.json")
+        complains('name = "x"\n' + TOKENIZER + contrastive("hinge") + train_keys(2), "hinge", "softmax")
+        complains('name = "x"\n' + TOKENIZER + contrastive("sigmoid").replace("vocab_size = 600", "vocab_size = 300") +
+                  train_keys(2), "expected ids")
+        complains('name = "x"\n' + conversation("talk") + train_keys(2), "tokenizer.json")
+        complains(whole.replace('"dense"\ndata', '"conversation"\ndata'), "architectures", "SiglipVisionModel")
 
     def test_starts(self):
         text = 'name = "x"\n' + TOKENIZER + DENSE + train_keys(1) + conversation("talk", "{}") + train_keys(1)
