@@ -169,4 +169,11 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
   file.commit();
 }
 
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    throw Error(ErrorKind::usage, fmt::format("{}: cannot make this folder: {}", folder.string(), error.message()));
+}
+
 }  // namespace nuri

@@ -62,4 +62,7 @@ std::string read_file(const std::filesystem::path& path, std::size_t limit = std
 // AtomicFile in one call.
 void write_file_atomically(const std::filesystem::path& path, std::string_view contents);
 
+// The folder and those above it, where they are not there yet. Throws Error(usage) that names it.
+void make_folder(const std::filesystem::path& folder);
+
 }  // namespace nuri

@@ -15,6 +15,8 @@ void add_eval(CLI::App& app) {
                             "nuri eval recipes/emoji_world/recipe.toml --model emoji-world");
   verb->add_option("RECIPE", flags->request.recipe, "A TOML file")->required();
   verb->add_option("--model", flags->request.model.model, "Another model than the one the recipe trains");
+  verb->add_option("--save", flags->request.save,
+                   "Folder for the scenes (PNG) and answers.jsonl: what was asked, expected and said");
   verb->add_option("--dtype", flags->request.model.dtype,
                    "float32, bfloat16 or float16; as in the file when not given");
   verb->add_option("--threads", flags->request.model.threads, "Threads; all cores when not given")->check(at_least(1));

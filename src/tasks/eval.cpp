@@ -29,6 +29,7 @@ std::string evaluate(const EvalRequest& request) {
   Recipe recipe = read_recipe(request.recipe);
   if (!recipe.evaluation) throw Error(ErrorKind::usage, fmt::format("{}: found no [evaluation]", recipe.file.string()));
   EvaluationOptions options = read_evaluation_options(*recipe.evaluation);
+  options.save = request.save;
   ModelOptions model_options = request.model;
   if (model_options.model.empty()) model_options.model = trained_model(recipe);
   OpenedModel opened = open_model(model_options);

@@ -29,7 +29,7 @@ void make_tokenizer(const ConfigReader& options, const Recipe& recipe, const fs:
   options.refuse_unknown_keys();
   fs::path shared = recipe.output / "tokenizer";
   if (!fs::exists(shared / "chat_template.jinja")) {
-    fs::create_directories(shared);
+    make_folder(shared);
     write_emoji_tokenizer(*shared_emoji_world(), training, shared);
   }
   for (const auto& file : whole_files(shared)) write_file_atomically(folder / file.filename(), read_file(file));
@@ -41,7 +41,7 @@ fs::path assets_folder(const Recipe& recipe, const Stage& stage) { return recipe
 
 std::vector<fs::path> make_assets(const Recipe& recipe, const Stage& stage) {
   fs::path folder = assets_folder(recipe, stage);
-  fs::create_directories(folder);
+  make_folder(folder);
   if (!stage.processor.is_null())
     write_file_atomically(folder / "processor_config.json", stage.processor.dump(2) + "\n");
   if (!stage.generation.is_null())

@@ -14,11 +14,14 @@ struct EvaluationOptions {
   uint64_t seed = 1000;
   int64_t batch = 16;          // questions at once
   Json data = Json::object();  // of the scenes, see SceneSource
+  // Where to keep the scenes as pictures, with answers.jsonl: what was asked, expected and said. Empty: nowhere.
+  std::filesystem::path save;
 };
 EvaluationOptions read_evaluation_options(const ConfigReader& reader);
 
 // Asks a model about held-out scenes of the emoji world, each question for itself as a user would, and scores the
-// answers: {"scenes", "objects", "english": {task: {"right", "asked", "share"}}, "korean": {...}, "table": text}.
+// answers: {"scenes", "objects", "english": {task: {"right", "asked", "share"}}, "korean": {...}, "table": text};
+// naming and boxes also have "items_found" and "items_expected", single names and boxes.
 // `chat_folder` holds the chat template. Runs on the calling thread's inference mode.
 Json evaluate_emoji_world(CausalLM& model, const Processor& processor, const std::filesystem::path& chat_folder,
                           const EvaluationOptions& options);

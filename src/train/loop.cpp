@@ -83,7 +83,7 @@ class StageRun {
     store->expect_all_used();
     ledger_ = weights.ledger();
     optimizer_.emplace(trained_parameters(recipe, stage.train, ledger_), stage.train.optimizer);
-    if (resumed_) load_training_state();
+    resumed_ ? load_training_state() : start_heads();
   }
 
   void run() {
@@ -133,10 +133,26 @@ class StageRun {
     fs::path file = resumed_->folder / "training.safetensors";
     auto state = read_tensors(file);
     optimizer_->load_state(state, file.string());
-    at::NoGradGuard no_grad;
-    for (const auto& [name, tensor] : ledger_)
-      if (name.starts_with(kHeadPrefix) && state.contains(name)) at::Tensor(tensor).copy_(state[name]);
+    take_heads(state);
     step_ = resumed_->step;
+  }
+
+  // A head that an earlier stage trained under the same name and shape goes on from there, so that a new head does
+  // not first undo what the model has learned.
+  void start_heads() {
+    for (const auto& start : stage_.start) {
+      fs::path file = source_folder(start.from) / "training.safetensors";
+      if (fs::exists(file)) take_heads(read_tensors(file));
+    }
+  }
+
+  void take_heads(const std::map<std::string, at::Tensor>& state) {
+    at::NoGradGuard no_grad;
+    for (const auto& [name, tensor] : ledger_) {
+      auto found = state.find(name);
+      if (name.starts_with(kHeadPrefix) && found != state.end() && found->second.sizes() == tensor.sizes())
+        at::Tensor(tensor).copy_(found->second);
+    }
   }
 
   void one_step(Metrics& metrics) {

@@ -49,7 +49,7 @@ std::vector<NamedTensor> model_weights(const std::vector<NamedTensor>& parameter
 
 void write_checkpoint(const fs::path& partial, const SaveRequest& request) {
   fs::remove_all(partial);
-  fs::create_directories(partial);
+  make_folder(partial);
   for (const auto& file : request.files) write_file_atomically(partial / file.filename(), read_file(file));
   write_file_atomically(partial / "config.json", request.model_config.dump(2) + "\n");
   write_tensors(partial / "model.safetensors", model_weights(request.parameters), kMetadata);
@@ -86,7 +86,7 @@ void save_checkpoint(const fs::path& stage_folder, const SaveRequest& request, i
 }
 
 void export_model(const fs::path& from_checkpoint, const fs::path& folder, const std::vector<NamedTensor>& parameters) {
-  fs::create_directories(folder);
+  make_folder(folder);
   std::vector<NamedTensor> weights = model_weights(parameters);
   for (auto& weight : weights) weight.tensor = weight.tensor.detach().to(at::kBFloat16);
   write_tensors(folder / "model.safetensors", weights, kMetadata);

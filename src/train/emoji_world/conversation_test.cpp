@@ -224,5 +224,18 @@ TEST(EmojiScore, EachBoxNeedsItsOwnMatch) {
   EXPECT_EQ(least_iou(turn, ""), 0);
 }
 
+TEST(EmojiScore, SingleNamesAndBoxes) {
+  Turn naming = turn_of(Task::naming);
+  naming.names = {"cat", "hot dog", "cat"};
+  EXPECT_EQ(score_items(naming, "Cat, dog, hot dog").found, 2);
+  EXPECT_EQ(score_items(naming, "cat, cat, cat").found, 2);
+  EXPECT_EQ(score_items(naming, "").expected, 3);
+  Turn boxes = turn_of(Task::boxes);
+  boxes.boxes = {{"cat", 0, 0, 20, 20}, {"cat", 40, 40, 60, 60}};
+  EXPECT_EQ(score_items(boxes, format_boxes({{"cat", 0, 0, 20, 20}, {"cat", 0, 0, 20, 20}})).found, 1);
+  EXPECT_EQ(score_items(boxes, format_boxes({{"dog", 0, 0, 20, 20}})).found, 0);
+  EXPECT_EQ(score_items(turn_of(Task::counting), "2").expected, 0);
+}
+
 }  // namespace
 }  // namespace nuri

@@ -1,6 +1,7 @@
 #include "train/emoji_world/score.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -64,8 +65,9 @@ bool says(const Turn& turn, const std::string& answer) {
   return turn.yes ? answer == "네" || answer == "예" : answer == "아니요" || answer == "아니오";
 }
 
-bool boxes_match(const std::vector<LabelledBox>& expected, std::vector<LabelledBox> found) {
-  if (found.size() != expected.size()) return false;
+// How many of the expected boxes have one of their label in `found` with an IoU of at least 0.5; each serves once.
+int matched_boxes(const std::vector<LabelledBox>& expected, std::vector<LabelledBox> found) {
+  int matched = 0;
   for (const LabelledBox& box : expected) {
     auto best = found.end();
     double most = 0.5;
@@ -73,10 +75,18 @@ bool boxes_match(const std::vector<LabelledBox>& expected, std::vector<LabelledB
       const double iou = plain(it->label) == plain(box.label) ? box_iou(*it, box) : 0;
       if (iou >= most) best = it, most = iou;
     }
-    if (best == found.end()) return false;
+    if (best == found.end()) continue;
     found.erase(best);
+    ++matched;
   }
-  return true;
+  return matched;
+}
+
+std::vector<std::string> expected_names(const Turn& turn) {
+  std::vector<std::string> names;
+  for (const std::string& name : turn.names) names.push_back(plain(name));
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 }  // namespace
@@ -84,12 +94,8 @@ bool boxes_match(const std::vector<LabelledBox>& expected, std::vector<LabelledB
 bool is_right(const Turn& turn, std::string_view answer) {
   const std::string said = plain(answer);
   switch (turn.task) {
-    case Task::naming: {
-      std::vector<std::string> expected;
-      for (const std::string& name : turn.names) expected.push_back(plain(name));
-      std::sort(expected.begin(), expected.end());
-      return sorted_names(answer) == expected;
-    }
+    case Task::naming:
+      return sorted_names(answer) == expected_names(turn);
     case Task::counting:
       return only_number(said) == turn.count;
     case Task::relations:
@@ -99,11 +105,22 @@ bool is_right(const Turn& turn, std::string_view answer) {
     case Task::reading:
       return said == plain(turn.answer);
     case Task::boxes:
-      return boxes_match(turn.boxes, parse_boxes(answer));
+      return score_items(turn, answer).found == static_cast<int>(turn.boxes.size()) &&
+             parse_boxes(answer).size() == turn.boxes.size();
     default:
       return std::all_of(turn.names.begin(), turn.names.end(),
                          [&](const std::string& name) { return said.find(plain(name)) != std::string::npos; });
   }
+}
+
+ItemScore score_items(const Turn& turn, std::string_view answer) {
+  if (turn.task == Task::boxes)
+    return {matched_boxes(turn.boxes, parse_boxes(answer)), static_cast<int>(turn.boxes.size())};
+  if (turn.task != Task::naming) return {};
+  const std::vector<std::string> expected = expected_names(turn), said = sorted_names(answer);
+  std::vector<std::string> both;
+  std::set_intersection(expected.begin(), expected.end(), said.begin(), said.end(), std::back_inserter(both));
+  return {static_cast<int>(both.size()), static_cast<int>(expected.size())};
 }
 
 double least_iou(const Turn& turn, std::string_view answer) {

@@ -14,6 +14,13 @@ namespace nuri {
 // White space around, a full stop at the end and the case of ASCII letters do not matter.
 bool is_right(const Turn& turn, std::string_view answer);
 
+// How many of the expected names (naming) or boxes (boxes) the answer has, each used once; superfluous ones do not
+// count. Nothing of nothing for the other tasks.
+struct ItemScore {
+  int found = 0, expected = 0;
+};
+ItemScore score_items(const Turn& turn, std::string_view answer);
+
 // The least IoU over the expected boxes, each with its best match in the answer; 0 without a match, and 1 when
 // none is expected.
 double least_iou(const Turn& turn, std::string_view answer);

@@ -183,9 +183,7 @@ void write_emoji_tokenizer(const EmojiWorld& world, const TokenizerTrainingOptio
                            const std::filesystem::path& folder) {
   const int specials = static_cast<int>(std::size(kSpecialTokens));
   const BytePairs pairs = learn_byte_pairs(corpus(world, options), options.vocabulary - specials);
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) throw Error(ErrorKind::usage, fmt::format("{}: {}", folder.string(), error.message()));
+  make_folder(folder);
   write_file_atomically(folder / "tokenizer.json", tokenizer_json(pairs).dump(1) + "\n");
   write_file_atomically(folder / "tokenizer_config.json",
                         tokenizer_config(static_cast<int>(pairs.tokens.size())).dump(2) + "\n");
