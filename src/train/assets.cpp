@@ -1,5 +1,7 @@
 #include "train/assets.h"
 
+#include <fmt/format.h>
+
 #include "base/file.h"
 #include "train/emoji_world/tokenizer_training.h"
 #include "train/objectives/scene_batch.h"
@@ -23,8 +25,15 @@ void make_tokenizer(const ConfigReader& options, const Recipe& recipe, const fs:
   TokenizerTrainingOptions training;
   std::string kind = options.required<std::string>("kind");
   if (kind != "emoji_world") options.reject("kind", "emoji_world");
-  training.vocabulary = static_cast<int>(options.optional<int64_t>("vocabulary", training.vocabulary));
-  training.scenes = static_cast<int>(options.optional<int64_t>("scenes", training.scenes));
+  auto number = [&](const char* key, int64_t least, int fallback) {
+    constexpr int64_t kMost = 10'000'000;
+    int64_t value = options.optional<int64_t>(key, fallback);
+    if (value < least || value > kMost) options.reject(key, fmt::format("{} to {}", least, kMost));
+    return static_cast<int>(value);
+  };
+  constexpr int64_t kBytesAndSpecials = 260;
+  training.vocabulary = number("vocabulary", kBytesAndSpecials, training.vocabulary);
+  training.scenes = number("scenes", 1, training.scenes);
   training.seed = recipe.seed;
   options.refuse_unknown_keys();
   fs::path shared = recipe.output / "tokenizer";

@@ -340,6 +340,7 @@ class Recipes(Training):
         complains(whole.replace("smallest = 0.3", "smallest = 0.9"))
         complains('name = "x"\n' + contrastive("sigmoid") + train_keys(2), "tokenizer.json")
         complains('name = "x"\n' + TOKENIZER + contrastive("hinge") + train_keys(2), "hinge", "softmax")
+        complains('name = "x"\n' + TOKENIZER.replace("600", "100") + contrastive("sigmoid") + train_keys(2), "vocabulary")
         complains('name = "x"\n' + TOKENIZER + contrastive("sigmoid").replace("vocab_size = 600", "vocab_size = 300") +
                   train_keys(2), "expected ids")
         complains('name = "x"\n' + conversation("talk") + train_keys(2), "tokenizer.json")
