@@ -81,8 +81,8 @@ def clip_vision(r):
     return t.CLIPVisionConfig(**tower(r), projection_dim=16, hidden_act=r.choice(["quick_gelu", "gelu"]))
 
 
-def siglip_vision(r):
-    return t.SiglipVisionConfig(**tower(r))
+def siglip_vision(r, **given):
+    return t.SiglipVisionConfig(**(tower(r) | given))
 
 
 def text_tower(r):
@@ -213,7 +213,8 @@ def golden():
         "clip": ("clip", 9, None),
         "siglip": ("siglip", 10, None),
         "llava_clip_llama": ("llava", 11, lambda r: llava(r, clip_vision(r), llama(r, "default", **small), -2, "default")),
-        "llava_siglip_qwen2": ("llava", 12, lambda r: llava(r, siglip_vision(r), qwen2(r, **small_qwen2), -1, "full")),
+        "llava_siglip_qwen2": ("llava", 12, lambda r: llava(r, siglip_vision(r, num_hidden_layers=2),
+                                                                  qwen2(r, **small_qwen2), -1, "full")),
         "llava_several_layers": ("llava", 13, lambda r: llava(r, clip_vision(r), qwen2(r, **small_qwen2), [0, -1], "full")),
     }
     shutil.rmtree(GOLDEN, ignore_errors=True)
