@@ -212,28 +212,30 @@ bool Engine::run_step() {
 
   at::Device device = model_.device();
   Step step;
-  std::vector<int64_t> ids, positions;
+  std::vector<int64_t> made, positions;
   std::vector<at::Tensor> embeddings;
-  auto embed_ids = [&] {  // consecutive pieces given as ids are looked up at once
-    if (!ids.empty()) embeddings.push_back(model_.embed(to_tensor(ids, device), {}));
-    ids.clear();
+  auto embed_made = [&] {  // consecutive ones are looked up at once
+    if (!made.empty()) embeddings.push_back(model_.embed_made(to_tensor(made, device)));
+    made.clear();
   };
   for (auto& [task, begin, count, samples] : batch.pieces) {
     if (!task->started) task->started = Clock::now();
     int64_t past = task->sequence->length();
     for (int64_t i = 0; i < count; ++i) positions.push_back(past + i);
+    const Request& request = task->request;
     if (task->decoding()) {
-      ids.push_back(task->generation.ids.back());
-    } else if (task->request.embeddings.defined()) {
-      embed_ids();
-      embeddings.push_back(task->request.embeddings.narrow(0, past, count).to(device, model_.dtype()));
+      made.push_back(task->generation.ids.back());
     } else {
-      ids.insert(ids.end(), task->request.ids.begin() + past, task->request.ids.begin() + past + count);
+      embed_made();
+      std::vector<int64_t> ids(request.ids.begin() + past, request.ids.begin() + past + count);
+      embeddings.push_back(request.embeddings.defined()
+                               ? request.embeddings.narrow(0, past, count).to(device, model_.dtype())
+                               : model_.embed(to_tensor(ids, device), {}));
     }
     step.sequences.push_back({begin, count, &*task->sequence, task->decoding() ? 0 : task->prompt()});
     if (samples) step.logit_rows.push_back(begin + count - 1);
   }
-  embed_ids();
+  embed_made();
   step.embeddings = embeddings.size() == 1 ? embeddings[0] : at::cat(embeddings);
   step.positions = to_tensor(positions, device);
   at::Tensor logits = model_.step(step, *cache_).to(at::kCPU, at::kFloat).contiguous();

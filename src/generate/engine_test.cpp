@@ -29,6 +29,7 @@ class TinyModel : public CausalLM {
   at::ScalarType dtype() const override { return decoder_.dtype(); }
   at::Device device() const override { return decoder_.device(); }
   at::Tensor embed(const at::Tensor& ids, const NamedTensors&) override { return decoder_.embed(ids); }
+  at::Tensor embed_made(const at::Tensor& ids) override { return decoder_.embed(ids); }
   at::Tensor step(const Step& step, nn::KvCache& cache) override {
     ++steps;
     rows += step.embeddings.size(0);

@@ -53,6 +53,7 @@ class Parrot : public CausalLM {
   at::ScalarType dtype() const override { return at::kFloat; }
   at::Device device() const override { return at::kCPU; }
   at::Tensor embed(const at::Tensor& ids, const NamedTensors&) override { return at::zeros({ids.size(0), 1}); }
+  at::Tensor embed_made(const at::Tensor& ids) override { return at::zeros({ids.size(0), 1}); }
   at::Tensor step(const Step& step, nn::KvCache&) override {
     for (const auto& piece : step.sequences) {
       piece.sequence->reserve(piece.count);

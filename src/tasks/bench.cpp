@@ -43,7 +43,7 @@ int64_t peak_rss() {
 void run_step(CausalLM& model, nn::KvCache& cache, nn::CachedSequence& sequence, const std::vector<int64_t>& ids) {
   int64_t count = static_cast<int64_t>(ids.size()), start = sequence.length();
   at::Tensor tensor = at::tensor(ids, at::kLong).to(model.device());
-  Step step{model.embed(tensor, {}),
+  Step step{model.embed_made(tensor),
             at::arange(start, start + count, at::kLong).to(model.device()),
             {{0, count, &sequence}},
             {count - 1}};

@@ -24,6 +24,7 @@ class LlamaModel : public CausalLM {
     refuse_unknown_inputs(media, {});
     return decoder_.embed(ids);
   }
+  at::Tensor embed_made(const at::Tensor& ids) override { return decoder_.embed(ids); }
 
   at::Tensor step(const Step& step, nn::KvCache& cache) override { return decoder_.step(step, cache); }
 

@@ -46,6 +46,7 @@ class LlavaModel : public CausalLM, public MediaEncoder {
     refuse_unknown_inputs(media, {"pixel_values"});
     return fuse(ids, media.empty() ? at::Tensor() : encode(media));
   }
+  at::Tensor embed_made(const at::Tensor& ids) override { return decoder_.embed(ids); }
 
   std::vector<int64_t> picture_shape() const override { return config_.vision.picture_shape(); }
   at::Tensor encode_pictures(const at::Tensor& pixels) override { return encode({{"pixel_values", pixels}}); }

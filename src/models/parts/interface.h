@@ -55,7 +55,10 @@ class CausalLM : public Model {
   virtual at::Device device() const = 0;
 
   // Token ids [T] int64, media as the processor names it ("pixel_values") -> what the decoder reads, [T, D].
+  // Throws Error(usage) for placeholders of media that are not there.
   virtual at::Tensor embed(const at::Tensor& ids, const NamedTensors& media) = 0;
+  // The same for ids that a model made itself: a placeholder among them is a token like any other.
+  virtual at::Tensor embed_made(const at::Tensor& ids) = 0;
   // Runs the rows of the step, appends to the caches -> logits [logit_rows, V].
   virtual at::Tensor step(const Step& step, nn::KvCache& cache) = 0;
 };
