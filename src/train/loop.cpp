@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
 #include <cmath>
@@ -75,7 +76,7 @@ class StageRun {
         files_(make_assets(recipe, stage)),
         resumed_(newest_checkpoint(folder_)) {
     ConfigReader config(stage.model, recipe.file.string() + ": " + stage.name + ".model");
-    auto store = make_store(config);
+    auto store = make_store();
     WeightView weights(store);
     model_ = family_of(config).make(config, weights);
     objective_ = make_objective(
@@ -103,17 +104,18 @@ class StageRun {
   const std::vector<NamedTensor>& parameters() const { return ledger_; }
 
  private:
-  std::shared_ptr<TrainingStore> make_store(const ConfigReader& config) const {
+  std::shared_ptr<TrainingStore> make_store() {
     auto store = std::make_shared<TrainingStore>(recipe_.seed);
-    auto add = [&](const fs::path& folder, const std::string& take, const std::string& as) {
+    auto open = [](const fs::path& folder) {
       ConfigReader source = read_config(folder);
-      store->add(std::make_shared<CheckpointStore>(folder, family_of(source).names(source), LoadOptions{}), take, as);
+      return std::make_shared<CheckpointStore>(folder, family_of(source).names(source), LoadOptions{});
     };
     if (resumed_) {
-      add(resumed_->folder, "", "");
+      resumed_weights_ = open(resumed_->folder);
+      store->add(resumed_weights_, "", "");
       return store;
     }
-    for (const auto& start : stage_.start) add(source_folder(start.from), start.take, start.as);
+    for (const auto& start : stage_.start) store->add(open(source_folder(start.from)), start.take, start.as);
     return store;
   }
 
@@ -132,9 +134,29 @@ class StageRun {
   void load_training_state() {
     fs::path file = resumed_->folder / "training.safetensors";
     auto state = read_tensors(file);
+    expect_whole(state, file);
     optimizer_->load_state(state, file.string());
     take_heads(state);
     step_ = resumed_->step;
+  }
+
+  // A weight that began anew in the middle of a run would spoil it unseen. Shapes of the model's own were checked when
+  // they were read.
+  void expect_whole(const std::map<std::string, at::Tensor>& state, const fs::path& file) const {
+    for (const auto& [name, tensor] : ledger_) {
+      bool head = name.starts_with(kHeadPrefix);
+      auto found = state.find(name);
+      if (head ? found != state.end() && found->second.sizes() == tensor.sizes() : resumed_weights_->has(name))
+        continue;
+      throw Error(ErrorKind::format,
+                  fmt::format("{}: tensor {}: {}, expected shape [{}]",
+                              (head ? file : resumed_->folder / "model.safetensors").string(), name,
+                              head && found != state.end()
+                                  ? fmt::format("found shape [{}]", fmt::join(found->second.sizes(), ", "))
+                                  : "not found",
+                              fmt::join(tensor.sizes(), ", ")));
+    }
+    resumed_weights_->expect_all_taken();
   }
 
   // A head that an earlier stage trained under the same name and shape goes on from there, so that a new head does
@@ -196,6 +218,7 @@ class StageRun {
   fs::path folder_;
   std::vector<fs::path> files_;
   std::optional<RunCheckpoint> resumed_;
+  std::shared_ptr<CheckpointStore> resumed_weights_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Objective> objective_;
   std::vector<NamedTensor> ledger_;

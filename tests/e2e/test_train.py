@@ -394,6 +394,17 @@ class Recipes(Training):
             with self.subTest(path=path, contents=contents):
                 self.fails(1, ["train", recipe], path)
             (stage / path).write_bytes(before)
+        for path, lost in (("step-00000004/model.safetensors", ""),
+                           ("step-00000004/training.safetensors", "objective.")):
+            whole = (stage / path).read_bytes()
+            tensors = harness.read_safetensors(stage / path)
+            name = next(name for name in tensors if name.startswith(lost))
+            for changed in ({key: value for key, value in tensors.items() if key != name},
+                            tensors | {name: ("F32", [1], [0.5])}):
+                harness.write_safetensors(stage / path, changed)
+                with self.subTest(path=path, tensor=name, there=name in changed):
+                    self.fails(1, ["train", recipe], "step-00000004", name)
+            (stage / path).write_bytes(whole)
         self.write(DENSE.replace("hidden_size = 16", "hidden_size = 24"), train_keys(6))
         self.fails(1, ["train", recipe], "[16", "[24")
 
