@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -61,6 +62,11 @@ std::vector<NamedTensor> trained_parameters(const Recipe& recipe, const TrainOpt
     if (used[i] == 0)
       throw Error(ErrorKind::usage, fmt::format("{}: freeze: found the pattern {}, which fits no parameter",
                                                 recipe.file.string(), options.freeze[i]));
+  for (const auto& pattern : options.optimizer.muon)
+    if (std::none_of(trained.begin(), trained.end(),
+                     [&](const auto& p) { return p.tensor.dim() == 2 && fits_pattern(p.name, pattern); }))
+      throw Error(ErrorKind::usage, fmt::format("{}: muon: found the pattern {}, which fits no matrix that is trained",
+                                                recipe.file.string(), pattern));
   if (trained.empty())
     throw Error(ErrorKind::usage, fmt::format("{}: freeze: all parameters are frozen", recipe.file.string()));
   return trained;

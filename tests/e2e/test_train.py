@@ -210,7 +210,13 @@ class Runs(Training):
         for language in ("english", "korean"):
             for task in result[language].values():
                 self.assertEqual(set(task) - {"items_found", "items_expected"}, {"right", "asked", "share"})
-        self.assertIn("English", self.succeeds("eval", recipe, "--model", model))
+        kept = self.folder / "kept"
+        self.assertIn("English", self.succeeds("eval", recipe, "--model", model, "--save", kept))
+        answers = [json.loads(line) for line in (kept / "answers.jsonl").read_text().splitlines()]
+        self.assertEqual(len(answers), sum(task["asked"] for language in ("english", "korean")
+                                           for task in result[language].values()))
+        self.assertEqual({answer["picture"] for answer in answers}, {"00000.png", "00001.png"})
+        self.assertEqual(harness.png_size(kept / "00001.png"), harness.png_size(kept / "00000.png"))
 
     def test_conversations_with_the_same_seed_are_the_same(self):
         for run in ("one", "two"):
@@ -218,6 +224,25 @@ class Runs(Training):
         self.assertEqual(self.losses("one", "talk"), self.losses("two", "talk"))
         self.assertEqual((self.folder / "one/tokenizer/tokenizer.json").read_bytes(),
                          (self.folder / "two/tokenizer/tokenizer.json").read_bytes())
+
+
+    def test_heads_go_on_from_an_earlier_stage(self):
+        again = DENSE.replace('name = "dense"', 'name = "again"\n[[stage.start]]\nfrom = "dense"')
+        self.train(self.write(DENSE, train_keys(3), again, train_keys(1, learning_rate=1e-12)))
+        def heads(stage):
+            tensors = harness.read_safetensors(self.checkpoint("r", stage)[0] / "training.safetensors")
+            return tensors["objective.classify.weight"][2][:8]
+        for before, after in zip(heads("dense"), heads("again")):
+            self.assertAlmostEqual(before, after, delta=1e-6)
+
+    def test_muon(self):
+        self.train(self.write(DENSE, train_keys(3, muon=["*.layers.*"])))
+        self.train(self.write(DENSE, train_keys(3), name="adamw"))
+        state = harness.read_safetensors(self.checkpoint("r")[0] / "training.safetensors")
+        matrix = next(name for name in state if name.endswith("fc1.weight.first")).removesuffix(".first")
+        self.assertNotIn(f"{matrix}.second", state)
+        self.assertIn("objective.classify.weight.second", state)
+        self.assertNotEqual(self.checkpoint("r")[1][matrix], self.checkpoint("adamw")[1][matrix])
 
 
 class Ended(Training):
@@ -321,6 +346,7 @@ class Recipes(Training):
         self.refused(1, whole.replace('kind = "dense"', 'kind = "guess"'), "guess", "contrastive")
         self.refused(2, whole + 'freeze = ["visoin*"]\n', "visoin*")
         self.refused(2, whole + 'freeze = ["*"]\n', "frozen")
+        self.refused(2, whole + 'muon = ["*.layer.*"]\n', "*.layer.*", "fits no matrix")
         self.refused(2, whole + 'freeze = ["' + "*a" * 40 + '*b"]\n', "fits no parameter")
         self.refused(1, whole.replace("SiglipVisionModel", "ResNet"), "ResNet", "SiglipVisionModel")
         self.refused(2, 'name = "x"\n', "stage")
