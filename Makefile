@@ -10,7 +10,7 @@
 JOBS ?= $(shell nproc)
 MODEL = models/emoji-world
 PICTURE = docs/scene.png
-QUESTION = What is in this picture, and where?
+QUESTION = Where is everything?
 
 .DELETE_ON_ERROR:
 .PHONY: setup demo test asan format clean force

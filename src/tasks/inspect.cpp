@@ -77,13 +77,14 @@ std::string module_of(const std::string& name) {
   return name.substr(0, second == std::string::npos ? first : second);
 }
 
-Json count_parameters(const std::vector<NamedTensor>& parameters) {
+Json count_parameters(const std::vector<NamedTensor>& parameters, const std::string& file) {
   int64_t total = 0;
   Json by_module = Json::object();
   for (const auto& [name, tensor] : parameters) {
     total += tensor.numel();
     if (tensor.numel() > kMostParameters || total > kMostParameters)
-      throw Error(ErrorKind::unsupported, "found a model of more than 2^50 parameters, expected fewer");
+      throw Error(ErrorKind::unsupported,
+                  fmt::format("{}: found a model of more than 2^50 parameters, expected fewer", file));
     Json& sum = by_module[module_of(name)];
     sum = sum.is_null() ? tensor.numel() : sum.get<int64_t>() + tensor.numel();
   }
@@ -192,7 +193,7 @@ std::string inspect(const InspectRequest& request) {
                         [](const auto& a, const auto& b) { return a.tensor.numel() < b.tensor.numel(); });
   told["dtype"] = name_of_dtype(largest.tensor.scalar_type());
   told["source"] = skeleton.from_weights ? "weights" : "configuration";
-  told["parameters"] = count_parameters(skeleton.parameters);
+  told["parameters"] = count_parameters(skeleton.parameters, config.file());
   tell_bytes(skeleton.parameters, told["parameters"]["total"].get<int64_t>(), told);
   try {
     c10::InferenceMode inference;

@@ -30,6 +30,7 @@ model_type = "siglip_vision_model"
 {VISION.format(head="false")}
 [stage.objective]
 kind = "dense"
+place_step = 5
 data = {DATA}
 [stage.train]
 """
@@ -154,7 +155,8 @@ class Runs(Training):
                          ["config.json", "model.safetensors", "training.json", "training.safetensors"])
         self.assertEqual(list(self.losses("r")), [1, 2, 3, 4, 5])
         for line in self.metrics("r"):
-            self.assertLessEqual({"step", "loss", "learning_rate", "gradient_norm", "seconds"}, set(line))
+            self.assertLessEqual({"step", "loss", "learning_rate", "gradient_norm", "seconds", "patch_right",
+                                  "place_steps_right"}, set(line))
         svg = (self.folder / "r/dense/loss.svg").read_text()
         self.assertTrue(svg.startswith("<svg") and svg.rstrip().endswith("</svg>"))
         before = (self.folder / "r/dense/metrics.jsonl").stat().st_mtime_ns
@@ -370,7 +372,8 @@ class Recipes(Training):
         complains('name = "x"\n' + TOKENIZER + contrastive("sigmoid").replace("vocab_size = 600", "vocab_size = 300") +
                   train_keys(2), "expected ids")
         complains('name = "x"\n' + conversation("talk") + train_keys(2), "tokenizer.json")
-        complains(whole.replace('"dense"\ndata', '"conversation"\ndata'), "architectures", "SiglipVisionModel")
+        complains(whole.replace('"dense"\nplace_step = 5\ndata', '"conversation"\ndata'), "architectures",
+                  "SiglipVisionModel")
 
     def test_starts(self):
         text = 'name = "x"\n' + TOKENIZER + DENSE + train_keys(1) + conversation("talk", "{}") + train_keys(1)

@@ -65,7 +65,11 @@ LlamaDecoderConfig read_shared(const ConfigReader& config, const LlamaDecoderCon
   if (c.heads % c.kv_heads != 0) config.reject("num_key_value_heads", fmt::format("a divisor of {}", c.heads));
   if (!config.has("head_dim") && c.width % c.heads != 0)
     config.reject("num_attention_heads", fmt::format("a divisor of hidden_size {}", c.width));
-  c.head_dim = size(config, "head_dim", std::max<int64_t>(c.width / c.heads, 1), kLargestHead);
+  const int64_t derived_head = std::max<int64_t>(c.width / c.heads, 1);
+  if (!config.has("head_dim") && derived_head > kLargestHead)
+    config.reject("num_attention_heads",
+                  fmt::format("heads of at most {} values, hidden_size is {}", kLargestHead, c.width));
+  c.head_dim = size(config, "head_dim", derived_head, kLargestHead);
   if (c.head_dim % 2 != 0) config.reject("head_dim", "an even number");
   c.context = size(config, "max_position_embeddings", defaults.context);
   c.epsilon = config.optional("rms_norm_eps", 1e-6);

@@ -144,16 +144,17 @@ std::optional<CategoryWord> any_category(const Asker& asker) {
 }
 
 std::optional<Turn> ask_naming(const Asker& asker) {
-  static constexpr Phrase kEn[] = {"What is in the picture?",
-                                   "What do you see?",
-                                   "What is here?",
-                                   "Name the objects you see.",
-                                   "List everything in the picture.",
-                                   "Which objects are there?",
-                                   "Name all objects from left to right."};
-  static constexpr Phrase kKo[] = {"그림에 무엇이 있나요?", "무엇이 보이나요?",
-                                   "여기에 뭐가 있어요?",   "보이는 것을 모두 말해 주세요.",
-                                   "어떤 것들이 있나요?",   "왼쪽부터 이름을 모두 말해 주세요."};
+  static constexpr Phrase kEn[] = {"What is in the picture?",   "What is in this picture?",
+                                   "What do you see?",          "What is here?",
+                                   "Name the objects you see.", "List everything in the picture.",
+                                   "Which objects are there?",  "Name all objects from left to right."};
+  static constexpr Phrase kKo[] = {"그림에 무엇이 있나요?",
+                                   "이 그림에 무엇이 있나요?",
+                                   "무엇이 보이나요?",
+                                   "여기에 뭐가 있어요?",
+                                   "보이는 것을 모두 말해 주세요.",
+                                   "어떤 것들이 있나요?",
+                                   "왼쪽부터 이름을 모두 말해 주세요."};
   if (asker.scene.objects.size() > 1 && asker.random.chance(0.4)) return ask_corner(asker);
   std::vector<std::string> names;
   for (const PlacedObject& object : asker.scene.objects) names.push_back(asker.name(object.object));
@@ -226,10 +227,11 @@ std::optional<Turn> ask_boxes(const Asker& asker) {
                                        "Give the boxes of the {x:s}."};
   static constexpr Phrase kManyKo[] = {"{x:은} 어디어디에 있나요?", "{x:을} 모두 찾아 주세요.",
                                        "{x}의 위치를 모두 알려 주세요."};
-  static constexpr Phrase kAllEn[] = {"Locate every object.", "Find all objects.", "Where is everything?"};
+  static constexpr Phrase kAllEn[] = {"Locate every object.", "Find all objects.", "Where is everything?",
+                                      "What is in this picture, and where?"};
   static constexpr Phrase kAllKo[] = {"모두 찾아 주세요.", "모든 것의 위치를 알려 주세요.",
-                                      "무엇이 어디에 있는지 모두 알려 주세요."};
-  const bool all = asker.random.chance(0.12);
+                                      "무엇이 어디에 있는지 모두 알려 주세요.", "이 그림에 무엇이 어디에 있나요?"};
+  const bool all = asker.random.chance(0.2);
   const int kind = asker.kind(asker.any_object());
   if (!all && asker.is_ambiguous(kind)) return std::nullopt;
   Turn turn = asker.turn(Task::boxes, all ? "all" : fmt::format("kind {}", kind), "", "");

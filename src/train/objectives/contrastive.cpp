@@ -27,9 +27,7 @@ class ContrastiveObjective : public Objective {
     auto end = tokenizer_.id_of("<|endoftext|>");
     if (!end) throw Error(ErrorKind::usage, fmt::format("{}: found no token <|endoftext|>", context.folder.string()));
     end_ = *end;
-    if (dense_ > 0)
-      teacher_.emplace(context.weights, source_.world(), vision.required<int64_t>("hidden_size"),
-                       vision.required<int64_t>("patch_size"));
+    if (dense_ > 0) teacher_.emplace(context.weights, source_.world(), vision, 0);
   }
 
   Loss loss(uint64_t first, int64_t count) override {

@@ -30,10 +30,18 @@ at::Tensor generalised_iou_loss(const at::Tensor& a, const at::Tensor& b) {
   return 1 - both / (either + 1e-6) + (hull - either) / (hull + 1e-6);
 }
 
+int64_t place_step(const ConfigReader& options) {
+  auto step = options.optional<int64_t>("place_step", 0);
+  if (step < 0) options.reject("place_step", "pixels, or 0 for none");
+  return step;
+}
+
 class DenseObjective : public Objective {
  public:
-  DenseObjective(const ObjectiveContext& context, const ConfigReader& data, int64_t width, int64_t patch)
-      : model_(context.model), source_(data, context.seed), teacher_(context.weights, source_.world(), width, patch) {}
+  DenseObjective(const ObjectiveContext& context, const ConfigReader& vision)
+      : model_(context.model),
+        source_(context.options.child("data"), context.seed),
+        teacher_(context.weights, source_.world(), vision, place_step(context.options)) {}
 
   Loss loss(uint64_t first, int64_t count) override {
     std::vector<Scene> scenes = source_.make(first, count);
@@ -49,14 +57,18 @@ class DenseObjective : public Objective {
 
 }  // namespace
 
-DenseTeacher::DenseTeacher(const WeightView& weights, const EmojiWorld& world, int64_t width, int64_t patch)
+DenseTeacher::DenseTeacher(const WeightView& weights, const EmojiWorld& world, const ConfigReader& vision,
+                           int64_t place_step)
     : world_(world),
-      patch_(patch),
-      background_(0),
       word_class_(number_words(world)),
-      classify_(weights / "classify", width, world.size() + static_cast<int64_t>(word_class_.size()) + 1, true),
-      place_(weights / "place", width, 4, true) {
-  background_ = world.size() + static_cast<int64_t>(word_class_.size());
+      background_(world.size() + static_cast<int64_t>(word_class_.size())),
+      side_(vision.required<int64_t>("image_size")),
+      patch_(vision.required<int64_t>("patch_size")),
+      place_step_(place_step),
+      classify_(weights / "classify", vision.required<int64_t>("hidden_size"), background_ + 1, true),
+      place_(weights / "place", vision.required<int64_t>("hidden_size"), 4, true) {
+  if (place_step_ == 0) return;
+  step_.emplace(weights / "step", vision.required<int64_t>("hidden_size"), 4 * (side_ / place_step_ + 1), true);
 }
 
 void DenseTeacher::fill(const Scene& scene, int64_t* classes, float* boxes) const {
@@ -109,18 +121,29 @@ Objective::Loss DenseTeacher::loss(const at::Tensor& states, const std::vector<S
   at::Tensor distance = at::l1_loss(boxes, wanted), overlap = generalised_iou_loss(boxes, wanted).mean();
   at::Tensor total = naming + 2.5 * distance + overlap;
   at::Tensor right = (scores.index_select(0, covered).argmax(1) == t.classes.index_select(0, covered));
-  return {total,
-          {{"patch_naming", naming.item<double>()},
-           {"patch_right", right.to(at::kFloat).mean().item<double>()},
-           {"box_distance", distance.item<double>()},
-           {"box_overlap_loss", overlap.item<double>()}}};
+  Objective::Loss result{total,
+                         {{"patch_naming", naming.item<double>()},
+                          {"patch_right", right.to(at::kFloat).mean().item<double>()},
+                          {"box_distance", distance.item<double>()},
+                          {"box_overlap_loss", overlap.item<double>()}}};
+  if (!step_) return result;
+  Objective::Loss steps = step_loss(rows.index_select(0, covered), wanted);
+  result.total = result.total + steps.total;
+  result.parts.insert(result.parts.end(), steps.parts.begin(), steps.parts.end());
+  return result;
+}
+
+// states [N, D] and boxes [N, 4] of the patches that something covers.
+Objective::Loss DenseTeacher::step_loss(const at::Tensor& states, const at::Tensor& boxes) const {
+  at::Tensor scores = (*step_)(states).to(at::kFloat).view({4 * states.size(0), -1});
+  at::Tensor steps = (boxes * side_).round().to(at::kLong).floor_divide(place_step_).view(-1);
+  at::Tensor loss = at::cross_entropy_loss(scores, steps);
+  at::Tensor right = (scores.argmax(1) == steps).to(at::kFloat).mean();
+  return {loss, {{"place_steps", loss.item<double>()}, {"place_steps_right", right.item<double>()}}};
 }
 
 std::unique_ptr<Objective> make_dense_objective(const ObjectiveContext& context) {
-  ConfigReader model(context.model_config, "model");
-  return std::make_unique<DenseObjective>(context, context.options.child("data"),
-                                          model.required<int64_t>("hidden_size"),
-                                          model.required<int64_t>("patch_size"));
+  return std::make_unique<DenseObjective>(context, ConfigReader(context.model_config, "model"));
 }
 
 }  // namespace nuri
