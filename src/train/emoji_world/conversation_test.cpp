@@ -209,6 +209,10 @@ TEST(EmojiScore, OneNumberOneWord) {
   relation.names = {"cat"};
   EXPECT_TRUE(is_right(relation, "cat"));
   EXPECT_FALSE(is_right(relation, "cat, dog"));
+  Turn caption = turn_of(Task::caption);
+  caption.names = {"cat"};
+  EXPECT_TRUE(is_right(caption, "A cat."));
+  EXPECT_FALSE(is_right(caption, format_boxes({{"cat", 0, 0, 20, 20}})));
 }
 
 TEST(EmojiScore, EachBoxNeedsItsOwnMatch) {

@@ -107,8 +107,9 @@ bool is_right(const Turn& turn, std::string_view answer) {
     case Task::boxes:
       return score_items(turn, answer).found == static_cast<int>(turn.boxes.size()) &&
              parse_boxes(answer).size() == turn.boxes.size();
-    default:
-      return std::all_of(turn.names.begin(), turn.names.end(),
+    default:  // a list of boxes is no caption, whatever it names
+      return parse_boxes(answer).empty() &&
+             std::all_of(turn.names.begin(), turn.names.end(),
                          [&](const std::string& name) { return said.find(plain(name)) != std::string::npos; });
   }
 }
