@@ -157,6 +157,8 @@ class Runs(Training):
         for line in self.metrics("r"):
             self.assertLessEqual({"step", "loss", "learning_rate", "gradient_norm", "seconds", "patch_right",
                                   "place_steps_right"}, set(line))
+            parts = line["patch_naming"] + 2.5 * line["box_distance"] + line["box_overlap_loss"] + line["place_steps"]
+            self.assertAlmostEqual(line["loss"], parts, delta=1e-3)
         svg = (self.folder / "r/dense/loss.svg").read_text()
         self.assertTrue(svg.startswith("<svg") and svg.rstrip().endswith("</svg>"))
         before = (self.folder / "r/dense/metrics.jsonl").stat().st_mtime_ns
@@ -226,7 +228,6 @@ class Runs(Training):
         self.assertEqual(self.losses("one", "talk"), self.losses("two", "talk"))
         self.assertEqual((self.folder / "one/tokenizer/tokenizer.json").read_bytes(),
                          (self.folder / "two/tokenizer/tokenizer.json").read_bytes())
-
 
     def test_heads_go_on_from_an_earlier_stage(self):
         again = DENSE.replace('name = "dense"', 'name = "again"\n[[stage.start]]\nfrom = "dense"')
@@ -348,6 +349,7 @@ class Recipes(Training):
         self.refused(1, whole.replace('kind = "dense"', 'kind = "guess"'), "guess", "contrastive")
         self.refused(2, whole + 'freeze = ["visoin*"]\n', "visoin*")
         self.refused(2, whole + 'freeze = ["*"]\n', "frozen")
+        self.refused(1, whole.replace("place_step = 5", "place_step = -5"), "place_step", "-5")
         self.refused(2, whole + 'muon = ["*.layer.*"]\n', "*.layer.*", "fits no matrix")
         self.refused(2, whole + 'freeze = ["' + "*a" * 40 + '*b"]\n', "fits no parameter")
         self.refused(1, whole.replace("SiglipVisionModel", "ResNet"), "ResNet", "SiglipVisionModel")
