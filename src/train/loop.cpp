@@ -86,11 +86,11 @@ class StageRun {
     WeightView weights(store);
     model_ = family_of(config).make(config, weights);
     objective_ = make_objective(
-        {stage.objective, *model_, stage.model, weights / "objective", assets_folder(recipe, stage), recipe.seed});
+        {stage.objective, *model_, config, weights / "objective", assets_folder(recipe, stage), recipe.seed});
     store->expect_all_used();
     ledger_ = weights.ledger();
     optimizer_.emplace(trained_parameters(recipe, stage.train, ledger_), stage.train.optimizer);
-    resumed_ ? load_training_state() : start_heads();
+    resumed_ ? load_training_state() : start();
   }
 
   void run() {
@@ -163,6 +163,22 @@ class StageRun {
                               fmt::join(tensor.sizes(), ", ")));
     }
     resumed_weights_->expect_all_taken();
+  }
+
+  void start() {
+    start_heads();
+    for (const auto& start : stage_.start)
+      for (const auto& pattern : start.scaled) scale_weights(pattern, start.scale);
+  }
+
+  void scale_weights(const std::string& pattern, double factor) {
+    at::NoGradGuard no_grad;
+    bool found = false;
+    for (const auto& [name, tensor] : ledger_)
+      if (fits_pattern(name, pattern)) at::Tensor(tensor).mul_(factor), found = true;
+    if (!found)
+      throw Error(ErrorKind::usage, fmt::format("{}: scale: found the pattern {}, which fits no parameter",
+                                                recipe_.file.string(), pattern));
   }
 
   // A head that an earlier stage trained under the same name and shape goes on from there, so that a new head does

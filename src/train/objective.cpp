@@ -1,5 +1,6 @@
 #include "train/objective.h"
 
+#include "train/objectives/alignment.h"
 #include "train/objectives/contrastive.h"
 #include "train/objectives/conversation.h"
 #include "train/objectives/dense.h"
@@ -13,10 +14,12 @@ std::unique_ptr<Objective> make_objective(const ObjectiveContext& context) {
     objective = make_dense_objective(context);
   } else if (kind == "contrastive") {
     objective = make_contrastive_objective(context);
+  } else if (kind == "alignment") {
+    objective = make_alignment_objective(context);
   } else if (kind == "conversation") {
     objective = make_conversation_objective(context);
   } else {
-    context.options.reject("kind", "dense, contrastive or conversation");
+    context.options.reject("kind", "dense, contrastive, alignment or conversation");
   }
   context.options.refuse_unknown_keys();
   return objective;

@@ -29,13 +29,13 @@ class Objective {
 struct ObjectiveContext {
   const ConfigReader& options;  // [stage.objective]
   Model& model;
-  const Json& model_config;
-  WeightView weights;            // for heads that are trained beside the model, scoped
-  std::filesystem::path folder;  // tokenizer and processor files of the model
+  const ConfigReader& model_config;  // [stage.model]
+  WeightView weights;                // for heads that are trained beside the model, scoped
+  std::filesystem::path folder;      // tokenizer and processor files of the model
   uint64_t seed;
 };
 
-// By `kind` of the options: "dense", "contrastive" or "conversation". Refuses unknown keys.
+// By `kind` of the options: "dense", "contrastive", "alignment" or "conversation". Refuses unknown keys.
 std::unique_ptr<Objective> make_objective(const ObjectiveContext& context);
 
 }  // namespace nuri

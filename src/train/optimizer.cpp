@@ -31,8 +31,8 @@ Optimizer::Optimizer(std::vector<NamedTensor> parameters, const OptimizerOptions
 
 void Optimizer::step(double learning_rate) {
   // The fused kernel takes one weight decay, so matrices and vectors go in two calls.
-  step_adamw(learning_rate, true);
-  step_adamw(learning_rate, false);
+  step_adamw(learning_rate * options_.adamw_share, true);
+  step_adamw(learning_rate * options_.adamw_share, false);
   step_muon(learning_rate);
 }
 

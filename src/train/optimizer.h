@@ -19,11 +19,14 @@ struct OptimizerOptions {
   // heads learn better with AdamW.
   std::vector<std::string> muon;
   double momentum = 0.95;  // of Muon
+  // The share of the learning rate at which AdamW steps. At Muon's usual rates AdamW drives the rare rows of a tied
+  // embedding all in one direction, and the decoder cannot tell names apart.
+  double adamw_share = 1;
 };
 
 // AdamW (Loshchilov and Hutter 2019) over the parameters that take part, and Muon (Jordan et al. 2024) over the
-// matrices that `options.muon` names; moments in float32. Muon's update is scaled to AdamW's usual size, so both take
-// one learning rate (Liu et al. 2025, "Muon is scalable for LLM training").
+// matrices that `options.muon` names; moments in float32. Muon's update is scaled to AdamW's usual size (Liu et al.
+// 2025, "Muon is scalable for LLM training").
 class Optimizer {
  public:
   // Parameters must be leaves that require a gradient. Their moments start at zero.

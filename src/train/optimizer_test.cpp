@@ -105,6 +105,21 @@ TEST(Muon, StepsInTheMatricesThatFit) {
                                              "layers.0.bias.step"}));
 }
 
+TEST(Muon, LeavesAdamWItsShareOfTheRate) {
+  at::Tensor layer = leaf({3, 0, 0, 3}, {2, 2}), head = leaf({3, 0, 0, 3}, {2, 2}), bias = leaf({1, 1}, {2});
+  OptimizerOptions options;
+  options.muon = {"layer"};
+  options.weight_decay = 0;
+  options.adamw_share = 0.25;
+  Optimizer optimizer({{"layer", layer}, {"head", head}, {"bias", bias}}, options);
+  (layer.square().sum() + head.square().sum() + bias.square().sum()).backward();
+  optimizer.step(0.1);
+  EXPECT_TRUE(at::allclose(layer.detach(), 3 * at::eye(2) - 0.1 * 0.2 * std::sqrt(2.0) * orthogonalized(at::eye(2)),
+                           1e-5, 1e-6));
+  EXPECT_NEAR(head[0][0].item<double>(), 3 - 0.025, 1e-5);
+  EXPECT_NEAR(bias[0].item<double>(), 1 - 0.025, 1e-5);
+}
+
 TEST(Optimizer, ClipsTheCommonNorm) {
   at::Tensor a = leaf({3}, {1}), b = leaf({4}, {1});
   Optimizer optimizer({{"a", a}, {"b", b}}, {});

@@ -33,6 +33,7 @@ OptimizerOptions read_optimizer(const ConfigReader& reader) {
   options.epsilon = not_negative(reader, "epsilon", options.epsilon);
   options.weight_decay = not_negative(reader, "weight_decay", options.weight_decay);
   options.muon = reader.optional("muon", options.muon);
+  options.adamw_share = not_negative(reader, "adamw_share", options.adamw_share);
   return options;
 }
 
@@ -99,9 +100,18 @@ Stage read_stage(const ConfigReader& reader, const std::vector<Stage>& earlier) 
   if (stage.name.empty() || stage.name.find('/') != std::string::npos || stage.name.starts_with("."))
     reader.reject("name", "a name that can be a folder's");
   for (const auto& start : tables(reader, "start")) {
-    stage.start.push_back({start.required<std::string>("from"), start.optional<std::string>("take", ""),
-                           start.optional<std::string>("as", "")});
+    StartWeights weights{.from = start.required<std::string>("from"),
+                         .take = start.optional<std::string>("take", ""),
+                         .as = start.optional<std::string>("as", "")};
+    if (start.has("scale")) {
+      ConfigReader scale = start.child("scale");
+      weights.scale = scale.required<double>("by");
+      if (!(weights.scale > 0)) scale.reject("by", "a number greater than 0");
+      weights.scaled = scale.required<std::vector<std::string>>("weights");
+      scale.refuse_unknown_keys();
+    }
     start.refuse_unknown_keys();
+    stage.start.push_back(weights);
   }
   reader.refuse_unknown_keys();
   return stage;

@@ -14,6 +14,9 @@ namespace nuri {
 // name, or a model folder) become `as`...
 struct StartWeights {
   std::string from, take, as;
+  // Weights that fit one of the patterns (names in the stage's own model) start `scale` times as large.
+  double scale = 1;
+  std::vector<std::string> scaled;
 };
 
 // How long and how fast.

@@ -69,7 +69,16 @@ data = {DATA}
 """
 
 
-def conversation(name, start="", freeze="[]"):
+TALK = f"""kind = "conversation"
+data = {DATA}
+"""
+ALIGN = f"""kind = "alignment"
+place_step = 5
+data = {DATA}
+"""
+
+
+def multimodal(name, objective=TALK, start="", freeze="[]"):
     return f"""
 [[stage]]
 name = "{name}"
@@ -97,8 +106,7 @@ size = {{height = 32, width = 32}}
 image_mean = [0.5, 0.5, 0.5]
 image_std = [0.5, 0.5, 0.5]
 [stage.objective]
-kind = "conversation"
-data = {DATA}
+{objective}
 [stage.train]
 freeze = {freeze}
 """
@@ -187,10 +195,12 @@ class Runs(Training):
         again = '[[stage.start]]\nfrom = "connector"\n'
         recipe = self.write(
             f'export = "{self.folder}/model"\n', "[evaluation]\nscenes = 2\nbatch = 8\n", f"data = {DATA}\n", TOKENIZER,
-            DENSE, train_keys(3), conversation("connector", start, '["vision_tower.*", "language_model.*"]'),
-            train_keys(3, batch=1), conversation("both", again, '["vision_tower.*"]'),
+            DENSE, train_keys(3), multimodal("connector", ALIGN, start, '["vision_tower.*", "language_model.*"]'),
+            train_keys(3), multimodal("both", TALK, again, '["vision_tower.*"]'),
             train_keys(3, batch=1, accumulate=2, autocast="bfloat16"))
         self.train(recipe)
+        for line in self.metrics("r", "connector"):
+            self.assertAlmostEqual(line["loss"], line["patch_naming"] + line["place_steps"] + line["length"], delta=1e-3)
         _, dense = self.checkpoint("r", "dense")
         _, connector = self.checkpoint("r", "connector")
         _, both = self.checkpoint("r", "both")
@@ -224,7 +234,7 @@ class Runs(Training):
 
     def test_conversations_with_the_same_seed_are_the_same(self):
         for run in ("one", "two"):
-            self.train(self.write(TOKENIZER, conversation("talk"), train_keys(3, batch=1), name=run))
+            self.train(self.write(TOKENIZER, multimodal("talk"), train_keys(3, batch=1), name=run))
         self.assertEqual(self.losses("one", "talk"), self.losses("two", "talk"))
         self.assertEqual((self.folder / "one/tokenizer/tokenizer.json").read_bytes(),
                          (self.folder / "two/tokenizer/tokenizer.json").read_bytes())
@@ -237,6 +247,20 @@ class Runs(Training):
             return tensors["objective.classify.weight"][2][:8]
         for before, after in zip(heads("dense"), heads("again")):
             self.assertAlmostEqual(before, after, delta=1e-6)
+
+    def test_weights_that_start_smaller(self):
+        again = DENSE.replace('name = "dense"', 'name = "again"\n[[stage.start]]\nfrom = "dense"\n'
+                              'scale = {by = 0.5, weights = ["*.fc2.*", "*embeddings*"]}')
+        self.train(self.write(DENSE, train_keys(1), again, train_keys(1, learning_rate=1e-12)))
+        (_, dense), (_, halved) = self.checkpoint("r", "dense"), self.checkpoint("r", "again")
+        for name, (_, _, values) in dense.items():
+            factor = 0.5 if ".fc2." in name or "embeddings" in name else 1
+            with self.subTest(name):
+                for before, after in zip(values, halved[name][2]):
+                    self.assertAlmostEqual(before * factor, after, delta=1e-9)
+        wrong = again.replace("fc2", "fc3")
+        self.fails(2, ["train", self.write(DENSE, train_keys(1), wrong, train_keys(1), name="wrong")], "*.fc3.*",
+                   "fits no parameter")
 
     def test_muon(self):
         self.train(self.write(DENSE, train_keys(3, muon=["*.layers.*"])))
@@ -349,11 +373,27 @@ class Recipes(Training):
         self.refused(1, whole.replace('kind = "dense"', 'kind = "guess"'), "guess", "contrastive")
         self.refused(2, whole + 'freeze = ["visoin*"]\n', "visoin*")
         self.refused(2, whole + 'freeze = ["*"]\n', "frozen")
+        start = '[[stage.start]]\nfrom = "x"\nscale = '
+        for code, scale, *words in ((1, "3", "scale"), (1, "{by = 0, weights = []}", "scale.by"),
+                                    (1, "{by = 2}", "scale.weights"), (2, "{by = 2, weights = [], of = 1}", "scale.of")):
+            with self.subTest(scale):
+                self.refused(code, whole.replace("[stage.model]", start + scale + "\n[stage.model]"), *words)
         self.refused(1, whole.replace("place_step = 5", "place_step = -5"), "place_step", "-5")
         self.refused(2, whole + 'muon = ["*.layer.*"]\n', "*.layer.*", "fits no matrix")
         self.refused(2, whole + 'freeze = ["' + "*a" * 40 + '*b"]\n', "fits no parameter")
+        self.refused(1, whole + "adamw_share = -1\n", "adamw_share", "-1")
         self.refused(1, whole.replace("SiglipVisionModel", "ResNet"), "ResNet", "SiglipVisionModel")
         self.refused(2, 'name = "x"\n', "stage")
+
+    def test_wrong_objectives_of_multimodal_models(self):
+        def refuse(objective, *words):
+            self.refused(1, 'name = "x"\n' + TOKENIZER + multimodal("talk", objective) + train_keys(1), *words)
+
+        refuse(ALIGN.replace("place_step = 5", "place_step = 0"), "place_step", "0")
+        refuse(ALIGN.replace("place_step = 5", ""), "place_step")
+        refuse(TALK + 'show = "sounds"\n', "show", "sounds")
+        dense = 'name = "x"\n' + TOKENIZER + DENSE.replace('kind = "dense"', 'kind = "alignment"') + train_keys(1)
+        self.refused(1, dense, "alignment", "SiglipVisionModel")
 
     def test_sizes_that_do_not_fit_together(self):
         def complains(text, *words):
@@ -373,12 +413,12 @@ class Recipes(Training):
         complains('name = "x"\n' + TOKENIZER.replace("600", "100") + contrastive("sigmoid") + train_keys(2), "vocabulary")
         complains('name = "x"\n' + TOKENIZER + contrastive("sigmoid").replace("vocab_size = 600", "vocab_size = 300") +
                   train_keys(2), "expected ids")
-        complains('name = "x"\n' + conversation("talk") + train_keys(2), "tokenizer.json")
+        complains('name = "x"\n' + multimodal("talk") + train_keys(2), "tokenizer.json")
         complains(whole.replace('"dense"\nplace_step = 5\ndata', '"conversation"\ndata'), "architectures",
                   "SiglipVisionModel")
 
     def test_starts(self):
-        text = 'name = "x"\n' + TOKENIZER + DENSE + train_keys(1) + conversation("talk", "{}") + train_keys(1)
+        text = 'name = "x"\n' + TOKENIZER + DENSE + train_keys(1) + multimodal("talk", start="{}") + train_keys(1)
         for start, words in (('from = "nowhere"', "nowhere"), ('from = "dense"\ntake = "visoin."', "visoin."),
                              ('from = "talk"', "no checkpoint")):
             with self.subTest(start):

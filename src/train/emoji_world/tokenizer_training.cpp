@@ -18,8 +18,9 @@
 namespace nuri {
 namespace {
 
-constexpr const char* kPattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// Letters stand apart from spaces, so that a name is one token wherever it stands, and numbers up to 999 together, so
+// that a coordinate is one token. Both make names and places something that a small decoder can copy.
+constexpr const char* kPattern = R"(\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+ ?|\s*[\r\n]+|\s+)";
 
 constexpr const char* kSpecialTokens[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>"};
 
@@ -88,8 +89,7 @@ std::vector<std::pair<std::string, int64_t>> corpus(const EmojiWorld& world, con
   const int64_t often = std::max(1, options.scenes / 20);
   for (Language language : {Language::english, Language::korean}) {
     for (const WorldObject& object : world.objects()) {
-      count_text(object.name(language), often, words);
-      count_text(" " + object.name(language), often, words);
+      count_text(object.name(language), 2 * often, words);
     }
     for (const std::string& word : world.scene_words(language)) count_text(word, often / 2, words);
   }

@@ -21,7 +21,8 @@ struct BytePairs {
 // to the pair of smaller ids, so the result hangs on nothing but the arguments. Throws Error(usage) for size < 256.
 BytePairs learn_byte_pairs(const std::vector<std::pair<std::string, int64_t>>& words, int size);
 
-// The pieces between which no merge happens: Qwen2's pattern, in which each digit stands alone.
+// The pieces between which no merge happens: runs of letters, numbers of up to three digits, marks with a space on
+// either side, other space.
 std::vector<std::string> split_for_merging(const std::string& text);
 
 struct TokenizerTrainingOptions {

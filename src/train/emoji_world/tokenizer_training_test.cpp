@@ -31,9 +31,10 @@ TEST(BytePairs, RunsOfOneLetterMergeFromTheLeft) {
   EXPECT_EQ(distinct.size(), pairs.tokens.size());
 }
 
-TEST(TokenizerTraining, SplitsLikeQwen2) {
-  EXPECT_EQ(split_for_merging("It's 12 hot dogs, 고양이는?\n"),
-            (std::vector<std::string>{"It", "'s", " ", "1", "2", " hot", " dogs", ",", " 고양이는", "?\n"}));
+TEST(TokenizerTraining, SplitsNamesAndNumbersFromSpace) {
+  EXPECT_EQ(split_for_merging("a dog, 고양이는?\n\"box\": [7, 1024]"),
+            (std::vector<std::string>{"a", " ", "dog", ", ", "고양이는", "?", "\n", "\"", "box", "\": ", "[", "7", ", ",
+                                      "102", "4", "]"}));
   EXPECT_TRUE(split_for_merging("").empty());
   EXPECT_THROW(split_for_merging("\xff"), Error);
 }

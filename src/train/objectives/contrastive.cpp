@@ -84,7 +84,7 @@ at::Tensor softmax_pair_loss(const at::Tensor& logits) {
 }
 
 std::unique_ptr<Objective> make_contrastive_objective(const ObjectiveContext& context) {
-  ConfigReader model(context.model_config, "model");
+  const ConfigReader& model = context.model_config;
   return std::make_unique<ContrastiveObjective>(
       context, model.child("vision_config"), model.child("text_config").required<int64_t>("max_position_embeddings"));
 }

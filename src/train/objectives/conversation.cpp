@@ -46,12 +46,15 @@ ConversationOptions read_options(const ConfigReader& reader) {
   return options;
 }
 
-// The scene as text, for a model that cannot see it: "cat [12, 30, 44, 61], ..." in an order that says nothing.
-std::string describe(const EmojiWorld& world, const Scene& scene, Language language, CounterRandom random) {
+// The scene as text, for a model that cannot see it: "cat 고양이 [12, 30, 44, 61], ..." in an order that says nothing.
+// Both names stand there because a patch shows an object in no language.
+std::string describe(const EmojiWorld& world, const Scene& scene, CounterRandom random) {
   std::vector<std::string> parts;
   auto box = [](const Box& b) { return fmt::format(" [{}, {}, {}, {}]", b.x1, b.y1, b.x2, b.y2); };
-  for (const auto& placed : scene.objects)
-    parts.push_back(world.objects()[placed.object].name(language) + box(placed.box));
+  for (const auto& placed : scene.objects) {
+    const WorldObject& object = world.objects()[placed.object];
+    parts.push_back(object.name(Language::english) + " " + object.name(Language::korean) + box(placed.box));
+  }
   if (scene.word) parts.push_back(fmt::format("\"{}\"", scene.word->text) + box(scene.word->box));
   random.shuffle(parts);
   return fmt::format("{}\n", fmt::join(parts, ", "));
@@ -69,7 +72,7 @@ class ConversationObjective : public Objective {
         dialogue_share_(context.options.optional("dialogue_share", 0.1)),
         pictures_(pictures),
         folder_(context.folder.string()) {
-    ConfigReader config(context.model_config, "model");
+    const ConfigReader& config = context.model_config;
     if (family_of(config).processor == nullptr)
       config.reject("architectures", "a model that continues a text, for conversations");
     processor_ = family_of(config).processor(context.folder, config);
@@ -96,7 +99,7 @@ class ConversationObjective : public Objective {
     CounterRandom random(source_.seed() + 1, index);
     bool dialogue = random.chance(dialogue_share_);
     // What a model without eyes reads in the picture's place.
-    std::string words = pictures_ ? "" : describe(source_.world(), scene, turns.front().language, random);
+    std::string words = pictures_ ? "" : describe(source_.world(), scene, random);
     Sample sample;
     int64_t shared = 0;
     for (size_t i = 0; i < turns.size(); ++i) {

@@ -57,21 +57,10 @@ class DenseObjective : public Objective {
 
 }  // namespace
 
-DenseTeacher::DenseTeacher(const WeightView& weights, const EmojiWorld& world, const ConfigReader& vision,
-                           int64_t place_step)
-    : world_(world),
-      word_class_(number_words(world)),
-      background_(world.size() + static_cast<int64_t>(word_class_.size())),
-      side_(vision.required<int64_t>("image_size")),
-      patch_(vision.required<int64_t>("patch_size")),
-      place_step_(place_step),
-      classify_(weights / "classify", vision.required<int64_t>("hidden_size"), background_ + 1, true),
-      place_(weights / "place", vision.required<int64_t>("hidden_size"), 4, true) {
-  if (place_step_ == 0) return;
-  step_.emplace(weights / "step", vision.required<int64_t>("hidden_size"), 4 * (side_ / place_step_ + 1), true);
-}
+PatchLabels::PatchLabels(const EmojiWorld& world, int64_t patch)
+    : world_(world), patch_(patch), word_class_(number_words(world)) {}
 
-void DenseTeacher::fill(const Scene& scene, int64_t* classes, float* boxes) const {
+void PatchLabels::fill(const Scene& scene, int64_t* classes, float* boxes) const {
   float side = static_cast<float>(scene.picture.width);
   auto put = [&](int64_t index, int64_t class_index, const Box& box) {
     classes[index] = class_index;
@@ -82,7 +71,7 @@ void DenseTeacher::fill(const Scene& scene, int64_t* classes, float* boxes) cons
   int64_t columns = scene.picture.width / patch_;
   for (int64_t i = 0; i < static_cast<int64_t>(owners.size()); ++i) {
     int64_t x = i % columns * patch_, y = i / columns * patch_;
-    classes[i] = background_;
+    classes[i] = background();
     std::fill_n(boxes + 4 * i, 4, 0.0f);
     if (owners[i] >= 0) {
       const PlacedObject& object = scene.objects[owners[i]];
@@ -96,7 +85,7 @@ void DenseTeacher::fill(const Scene& scene, int64_t* classes, float* boxes) cons
   }
 }
 
-DenseTeacher::Targets DenseTeacher::targets(const std::vector<Scene>& scenes) const {
+PatchLabels::Targets PatchLabels::operator()(const std::vector<Scene>& scenes) const {
   int64_t columns = scenes.front().picture.width / patch_, each = columns * columns;
   int64_t count = static_cast<int64_t>(scenes.size());
   Targets t{at::empty({count * each}, at::kLong), at::empty({count * each, 4}, at::kFloat)};
@@ -108,14 +97,24 @@ DenseTeacher::Targets DenseTeacher::targets(const std::vector<Scene>& scenes) co
   return t;
 }
 
+DenseTeacher::DenseTeacher(const WeightView& weights, const EmojiWorld& world, const ConfigReader& vision,
+                           int64_t place_step)
+    : labels_(world, vision.required<int64_t>("patch_size")),
+      classify_(weights / "classify", vision.required<int64_t>("hidden_size"), labels_.background() + 1, true),
+      place_(weights / "place", vision.required<int64_t>("hidden_size"), 4, true) {
+  if (place_step == 0) return;
+  steps_.emplace(weights / "step", vision.required<int64_t>("hidden_size"), vision.required<int64_t>("image_size"),
+                 place_step);
+}
+
 Objective::Loss DenseTeacher::loss(const at::Tensor& states, const std::vector<Scene>& scenes) const {
-  Targets t = targets(scenes);
+  PatchLabels::Targets t = labels_(scenes);
   at::Tensor rows = states.reshape({-1, states.size(-1)});
   at::Tensor scores = classify_(rows).to(at::kFloat);
-  at::Tensor covered = (t.classes != background_).nonzero().squeeze(1);
+  at::Tensor covered = (t.classes != labels_.background()).nonzero().squeeze(1);
   // Most patches are background; they count a quarter.
   at::Tensor weights = at::ones({scores.size(1)});
-  weights[background_] = 0.25;
+  weights[labels_.background()] = 0.25;
   at::Tensor naming = at::cross_entropy_loss(scores, t.classes, weights);
   at::Tensor boxes = place_(rows.index_select(0, covered)).to(at::kFloat), wanted = t.boxes.index_select(0, covered);
   at::Tensor distance = at::l1_loss(boxes, wanted), overlap = generalised_iou_loss(boxes, wanted).mean();
@@ -126,24 +125,26 @@ Objective::Loss DenseTeacher::loss(const at::Tensor& states, const std::vector<S
                           {"patch_right", right.to(at::kFloat).mean().item<double>()},
                           {"box_distance", distance.item<double>()},
                           {"box_overlap_loss", overlap.item<double>()}}};
-  if (!step_) return result;
-  Objective::Loss steps = step_loss(rows.index_select(0, covered), wanted);
+  if (!steps_) return result;
+  Objective::Loss steps = steps_->loss(rows.index_select(0, covered), wanted);
   result.total = result.total + steps.total;
   result.parts.insert(result.parts.end(), steps.parts.begin(), steps.parts.end());
   return result;
 }
 
-// states [N, D] and boxes [N, 4] of the patches that something covers.
-Objective::Loss DenseTeacher::step_loss(const at::Tensor& states, const at::Tensor& boxes) const {
-  at::Tensor scores = (*step_)(states).to(at::kFloat).view({4 * states.size(0), -1});
-  at::Tensor steps = (boxes * side_).round().to(at::kLong).floor_divide(place_step_).view(-1);
+PlaceSteps::PlaceSteps(const WeightView& weights, int64_t width, int64_t side, int64_t step)
+    : side_(side), step_(step), classify_(weights, width, 4 * (side / step + 1), true) {}
+
+Objective::Loss PlaceSteps::loss(const at::Tensor& states, const at::Tensor& boxes) const {
+  at::Tensor scores = classify_(states).to(at::kFloat).view({4 * states.size(0), -1});
+  at::Tensor steps = (boxes * side_).round().to(at::kLong).floor_divide(step_).view(-1);
   at::Tensor loss = at::cross_entropy_loss(scores, steps);
   at::Tensor right = (scores.argmax(1) == steps).to(at::kFloat).mean();
   return {loss, {{"place_steps", loss.item<double>()}, {"place_steps_right", right.item<double>()}}};
 }
 
 std::unique_ptr<Objective> make_dense_objective(const ObjectiveContext& context) {
-  return std::make_unique<DenseObjective>(context, ConfigReader(context.model_config, "model"));
+  return std::make_unique<DenseObjective>(context, context.model_config);
 }
 
 }  // namespace nuri
