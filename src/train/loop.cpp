@@ -167,8 +167,8 @@ class StageRun {
 
   void start() {
     start_heads();
-    for (const auto& start : stage_.start)
-      for (const auto& pattern : start.scaled) scale_weights(pattern, start.scale);
+    for (const auto& scale : stage_.scale)
+      for (const auto& pattern : scale.weights) scale_weights(pattern, scale.by);
   }
 
   void scale_weights(const std::string& pattern, double factor) {

@@ -94,24 +94,21 @@ Stage read_stage(const ConfigReader& reader, const std::vector<Stage>& earlier) 
               .processor = {},
               .generation = {},
               .start = {},
+              .scale = {},
               .train = read_train(reader.child("train")),
               .objective = ConfigReader(reader.required<Json>("objective"), reader.where("objective"))};
   read_model(reader, earlier, stage);
   if (stage.name.empty() || stage.name.find('/') != std::string::npos || stage.name.starts_with("."))
     reader.reject("name", "a name that can be a folder's");
   for (const auto& start : tables(reader, "start")) {
-    StartWeights weights{.from = start.required<std::string>("from"),
-                         .take = start.optional<std::string>("take", ""),
-                         .as = start.optional<std::string>("as", "")};
-    if (start.has("scale")) {
-      ConfigReader scale = start.child("scale");
-      weights.scale = scale.required<double>("by");
-      if (!(weights.scale > 0)) scale.reject("by", "a number greater than 0");
-      weights.scaled = scale.required<std::vector<std::string>>("weights");
-      scale.refuse_unknown_keys();
-    }
+    stage.start.push_back({start.required<std::string>("from"), start.optional<std::string>("take", ""),
+                           start.optional<std::string>("as", "")});
     start.refuse_unknown_keys();
-    stage.start.push_back(weights);
+  }
+  for (const auto& scale : tables(reader, "scale")) {
+    stage.scale.push_back({scale.required<double>("by"), scale.required<std::vector<std::string>>("weights")});
+    if (!(stage.scale.back().by > 0)) scale.reject("by", "a number greater than 0");
+    scale.refuse_unknown_keys();
   }
   reader.refuse_unknown_keys();
   return stage;

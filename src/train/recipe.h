@@ -14,9 +14,12 @@ namespace nuri {
 // name, or a model folder) become `as`...
 struct StartWeights {
   std::string from, take, as;
-  // Weights that fit one of the patterns (names in the stage's own model) start `scale` times as large.
-  double scale = 1;
-  std::vector<std::string> scaled;
+};
+
+// Weights whose names fit one of the patterns start `by` times as large as they would.
+struct StartScale {
+  double by;
+  std::vector<std::string> weights;
 };
 
 // How long and how fast.
@@ -40,6 +43,7 @@ struct Stage {
   Json processor;   // becomes processor_config.json; null: none
   Json generation;  // becomes generation_config.json; null: none
   std::vector<StartWeights> start;
+  std::vector<StartScale> scale;
   TrainOptions train;
   ConfigReader objective;  // read by the objective
 };

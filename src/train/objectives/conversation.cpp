@@ -10,29 +10,11 @@
 #include "models/registry.h"
 #include "text/chat_template.h"
 #include "train/emoji_world/conversation.h"
+#include "train/objectives/packed_sample.h"
 #include "train/objectives/scene_batch.h"
 
 namespace nuri {
 namespace {
-
-constexpr int64_t kIgnored = -100;
-
-struct Sample {
-  std::vector<int32_t> ids;
-  std::vector<int64_t> labels;  // kIgnored where nothing is to be learned
-  std::vector<int64_t> positions;
-  std::vector<int64_t> segments;  // a token sees earlier ones of its own segment and of segment 0
-
-  void add(const std::vector<int32_t>& tokens, bool learned, int64_t segment) {
-    for (int32_t id : tokens) {
-      ids.push_back(id);
-      labels.push_back(learned ? id : kIgnored);
-      segments.push_back(segment);
-      positions.push_back(position++);
-    }
-  }
-  int64_t position = 0;
-};
 
 ConversationOptions read_options(const ConfigReader& reader) {
   ConversationOptions options;
@@ -84,7 +66,7 @@ class ConversationObjective : public Objective {
 
   Loss loss(uint64_t first, int64_t count) override {
     std::vector<Scene> scenes = source_.make(first, count);
-    std::vector<Sample> samples(count);
+    std::vector<PackedSample> samples(count);
     parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) samples[i] = make_sample(scenes[i], first + static_cast<uint64_t>(i));
     });
@@ -94,13 +76,13 @@ class ConversationObjective : public Objective {
   }
 
  private:
-  Sample make_sample(const Scene& scene, uint64_t index) const {
+  PackedSample make_sample(const Scene& scene, uint64_t index) const {
     auto turns = make_conversation(source_.world(), scene, options_, source_.seed(), index);
     CounterRandom random(source_.seed() + 1, index);
     bool dialogue = random.chance(dialogue_share_);
     // What a model without eyes reads in the picture's place.
     std::string words = pictures_ ? "" : describe(source_.world(), scene, random);
-    Sample sample;
+    PackedSample sample;
     int64_t shared = 0;
     for (size_t i = 0; i < turns.size(); ++i) {
       bool opens = i == 0 || !dialogue;
@@ -156,28 +138,6 @@ class ConversationObjective : public Objective {
   std::vector<int32_t> encode(const std::string& text, const Scene& scene) const {
     bool with_picture = pictures_ && text.find(placeholder_) != std::string::npos;
     return processor_->tokenizer().encode(with_picture ? processor_->expand(text, {&scene.picture, 1}) : text, false);
-  }
-
-  static NamedTensors padded(const std::vector<Sample>& samples) {
-    size_t longest = 0;
-    for (const auto& sample : samples) longest = std::max(longest, sample.ids.size());
-    int64_t batch = static_cast<int64_t>(samples.size()), length = static_cast<int64_t>(longest);
-    at::Tensor ids = at::zeros({batch, length}, at::kLong), positions = at::zeros({batch, length}, at::kLong);
-    at::Tensor labels = at::full({batch, length}, kIgnored, at::kLong),
-               segments = at::full({batch, length}, -1, at::kLong);
-    for (int64_t row = 0; row < batch; ++row) {
-      auto put = [&](const auto& values, at::Tensor& into) {
-        std::copy(values.begin(), values.end(), into.data_ptr<int64_t>() + row * length);
-      };
-      put(samples[row].ids, ids);
-      put(samples[row].labels, labels);
-      put(samples[row].positions, positions);
-      put(samples[row].segments, segments);
-    }
-    at::Tensor looking = segments.unsqueeze(2), seen = segments.unsqueeze(1);
-    at::Tensor allowed = ((seen == looking) | (seen == 0)) & at::ones({length, length}, at::kBool).tril();
-    return {
-        {"input_ids", ids}, {"labels", labels}, {"position_ids", positions}, {"attention_mask", allowed.unsqueeze(1)}};
   }
 
   Model& model_;

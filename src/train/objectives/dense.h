@@ -50,7 +50,8 @@ class PlaceSteps {
 // its box. Plain linear heads, so that a decoder will find both as easily in the patch states.
 //
 // With a `place_step` (pixels; 0: none) the patch also tells each side of the box as one of the steps that it can lie
-// in. A decoder writes digits: the step that a side lies in is a linear map away from them, its coordinate is not.
+// in. A decoder writes one of many numbers: the step that a side lies in is a linear map away from it, its coordinate
+// is not.
 class DenseTeacher {
  public:
   DenseTeacher(const WeightView& weights, const EmojiWorld& world, const ConfigReader& vision, int64_t place_step);
