@@ -19,8 +19,8 @@ struct OptimizerOptions {
   // heads learn better with AdamW.
   std::vector<std::string> muon;
   double momentum = 0.95;  // of Muon
-  // The share of the learning rate at which AdamW steps. At Muon's usual rates AdamW drives the rare rows of a tied
-  // embedding all in one direction, and the decoder cannot tell names apart.
+  // The share of the learning rate at which AdamW steps. At Muon's usual rates AdamW drove the rare rows of a tied
+  // embedding all in one direction.
   double adamw_share = 1;
 };
 
