@@ -196,7 +196,7 @@ class Runs(Training):
         recipe = self.write(
             f'export = "{self.folder}/model"\n', "[evaluation]\nscenes = 2\nbatch = 8\n", f"data = {DATA}\n", TOKENIZER,
             DENSE, train_keys(3), multimodal("connector", ALIGN, start, '["vision_tower.*", "language_model.*"]'),
-            train_keys(3), multimodal("both", TALK, again, '["vision_tower.*"]'),
+            train_keys(3), multimodal("both", TALK + "pointing = true\n", again, '["vision_tower.*"]'),
             train_keys(3, batch=1, accumulate=2, autocast="bfloat16"))
         self.train(recipe)
         for line in self.metrics("r", "connector"):
@@ -233,9 +233,10 @@ class Runs(Training):
         self.assertEqual(harness.png_size(kept / "00001.png"), harness.png_size(kept / "00000.png"))
 
     def test_conversations_with_the_same_seed_are_the_same(self):
-        for run in ("one", "two"):
-            self.train(self.write(TOKENIZER, multimodal("talk"), train_keys(3, batch=1), name=run))
+        for run, objective in (("one", TALK), ("two", TALK), ("pointing", TALK + "pointing = true\n")):
+            self.train(self.write(TOKENIZER, multimodal("talk", objective), train_keys(3, batch=1), name=run))
         self.assertEqual(self.losses("one", "talk"), self.losses("two", "talk"))
+        self.assertNotEqual(self.losses("one", "talk"), self.losses("pointing", "talk"))
         self.assertEqual((self.folder / "one/tokenizer/tokenizer.json").read_bytes(),
                          (self.folder / "two/tokenizer/tokenizer.json").read_bytes())
 

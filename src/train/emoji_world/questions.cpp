@@ -68,11 +68,16 @@ std::string Asker::word_for(int kind) const {
   return synonyms[random.below(synonyms.size())];
 }
 
-std::optional<int> Asker::any_lone_object() const {
+std::vector<int> Asker::lone_objects() const {
   std::vector<int> alone;
   for (int i = 0; i < int(scene.objects.size()); ++i) {
     if (count_kind(scene, kind(i)) == 1 && !is_ambiguous(kind(i))) alone.push_back(i);
   }
+  return alone;
+}
+
+std::optional<int> Asker::any_lone_object() const {
+  const std::vector<int> alone = lone_objects();
   if (alone.empty()) return std::nullopt;
   return alone[random.below(alone.size())];
 }

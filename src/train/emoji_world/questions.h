@@ -30,7 +30,8 @@ struct Asker {
   // The name of a kind, or now and then a synonym.
   std::string word_for(int kind) const;
   int any_object() const { return static_cast<int>(random.below(scene.objects.size())); }
-  // An object whose kind stands once in the scene and is not ambiguous.
+  // Objects whose kind stands once in the scene and is not ambiguous, and one of them.
+  std::vector<int> lone_objects() const;
   std::optional<int> any_lone_object() const;
   // Whether the kind's name may be said of another kind in the scene: "fish" of a tropical fish.
   bool is_ambiguous(int kind) const;

@@ -10,6 +10,7 @@
 #include "models/registry.h"
 #include "text/chat_template.h"
 #include "train/emoji_world/conversation.h"
+#include "train/emoji_world/questions.h"
 #include "train/objectives/packed_sample.h"
 #include "train/objectives/scene_batch.h"
 
@@ -42,6 +43,9 @@ std::string describe(const EmojiWorld& world, const Scene& scene, CounterRandom 
   return fmt::format("{}\n", fmt::join(parts, ", "));
 }
 
+// Names of what is not in the scene, in each language, that a pointing exercise asks for.
+constexpr int kAbsentNames = 2;
+
 // Stands for the answer in a rendered chat. Private-use characters, so that no template touches them.
 constexpr std::string_view kAnswer = "\uE000\uE001";
 
@@ -52,6 +56,7 @@ class ConversationObjective : public Objective {
         source_(context.options.child("data"), context.seed),
         options_(read_options(context.options)),
         dialogue_share_(context.options.optional("dialogue_share", 0.1)),
+        pointing_(context.options.optional("pointing", false)),
         pictures_(pictures),
         folder_(context.folder.string()) {
     const ConfigReader& config = context.model_config;
@@ -102,7 +107,25 @@ class ConversationObjective : public Objective {
       if (!end.empty()) sample.add({end.front()}, true, segment);
       if (dialogue && end.size() > 1) sample.add({end.begin() + 1, end.end()}, false, segment);
     }
+    if (pointing_ && !dialogue) add_pointing(scene, index, shared, static_cast<int64_t>(turns.size()), sample);
     return sample;
+  }
+
+  void add_pointing(const Scene& scene, uint64_t index, int64_t shared, int64_t segment, PackedSample& sample) const {
+    CounterRandom random(source_.seed() + 2, index);
+    auto add = [&](const std::string& name, const std::string& answer) {
+      sample.position = shared;
+      sample.add(encode(name, scene), false, ++segment);
+      sample.add(encode(answer, scene), true, segment);
+    };
+    for (Language language : {Language::english, Language::korean}) {
+      Asker asker{source_.world(), scene, options_, random, language};
+      for (int object : asker.lone_objects()) {
+        const Box& box = scene.objects[object].box;
+        add(asker.name(asker.kind(object)), fmt::format("{}, {}, {}, {}", box.x1, box.y1, box.x2, box.y2));
+      }
+      for (int i = 0; i < kAbsentNames; ++i) add(asker.name(asker.absent_kind()), "-");
+    }
   }
 
   // One turn of the rendered chat: what all questions about the scene share (up to the picture), the rest of the
@@ -144,6 +167,7 @@ class ConversationObjective : public Objective {
   SceneSource source_;
   ConversationOptions options_;
   double dialogue_share_;
+  bool pointing_;
   bool pictures_;
   std::string folder_, placeholder_;
   std::unique_ptr<Processor> processor_;
