@@ -1,0 +1,89 @@
+"""The bundled model: every verb on it, with answers that make sense."""
+
+import json
+import re
+import unicodedata
+
+import harness
+
+# What docs/scene.png shows, as its generator drew it.
+SHOWN = {"ruler": [6, 171, 103, 240], "snail": [83, 98, 188, 198], "ferris wheel": [130, 2, 212, 96]}
+RECIPE = harness.ROOT / "recipes/emoji_world/recipe.toml"
+SCENE = harness.ROOT / "docs/scene.png"
+
+
+class Bundled(harness.TestCase):
+    def test_what_lies_in_the_folder(self):
+        names = self.names_in(harness.BUNDLED)
+        for name in ("config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"):
+            self.assertIn(name, names)
+        self.assertLessEqual(sum(path.stat().st_size for path in harness.BUNDLED.rglob("*") if path.is_file()), 25e6)
+        self.assertEqual(harness.read_json(harness.BUNDLED / "config.json")["architectures"],
+                         ["LlavaForConditionalGeneration"])
+
+    def test_is_found_by_its_name_from_anywhere(self):
+        for cwd in ("/", self.folder):
+            told = self.succeeds_json("tokenize", "emoji-world", "--text", "고양이 cat", cwd=cwd)
+            self.assertEqual(told["text"], "고양이 cat")
+
+    def test_tokens_of_any_text(self):
+        lines = self.folder / "lines.jsonl"
+        texts = ["", " ", "고양이는 어디에 있어?", "12345", "🐈‍⬛👨‍👩‍👧", "a\tb\r\n\n c  ", "e\u0301", "<image>", "\u0000", "<|im_end|>x",
+                 "{\"bbox_2d\": [1, 2, 3, 4]}"]
+        lines.write_text("\n".join(json.dumps(text) for text in texts))
+        for text, line in zip(texts, self.succeeds("tokenize", "emoji-world", "--lines", lines).splitlines()):
+            told = json.loads(line)
+            self.assertEqual(told["text"], unicodedata.normalize("NFC", text))
+            ids = ",".join(map(str, told["ids"]))
+            self.assertEqual(self.succeeds_json("tokenize", "emoji-world", "--decode", ids)["text"], told["text"])
+
+    def test_answers_in_both_languages(self):
+        for question, letters in (("What is in the picture?", "[a-z]"), ("그림에 무엇이 있어?", "[가-힣]")):
+            with self.subTest(question):
+                answer = self.succeeds_json("ask", "emoji-world", question, "-i", SCENE, "--json")
+                self.assertRegex(answer["text"], letters)
+                streamed = self.succeeds("ask", "emoji-world", question, "-i", SCENE)
+                self.assertEqual(streamed, answer["text"] + "\n")
+
+    def test_finds_what_the_scene_shows(self):
+        for name, (x1, y1, x2, y2) in SHOWN.items():
+            with self.subTest(name):
+                answer = self.succeeds_json("ask", "emoji-world", f"Where is the {name}?", "-i", SCENE, "--json")
+                (found,) = answer["boxes"]
+                self.assertEqual(found["label"], name)
+                left, top, right, bottom = found["box"]
+                inner = max(0, min(right, x2) - max(left, x1)) * max(0, min(bottom, y2) - max(top, y1))
+                outer = (right - left) * (bottom - top) + (x2 - x1) * (y2 - y1) - inner
+                self.assertGreater(inner / outer, 0.5)
+
+    def test_every_verb(self):
+        inputs, outputs = self.folder / "in.safetensors", self.folder / "out.safetensors"
+        self.succeeds("preprocess", "emoji-world", "--text", "<image>What is here?", "-i", SCENE, "-o", inputs)
+        self.succeeds("forward", "emoji-world", inputs, "-o", outputs, "--dtype", "float32", "--generate", "4")
+        self.assertEqual(set(harness.read_safetensors(outputs)) & {"logits", "sequences"}, {"logits", "sequences"})
+        self.assertGreater(self.succeeds_json("bench", "emoji-world", "-p", "32", "-n", "8", "-r", "1", "--json")
+                           ["decode_tokens_per_s"], 0)
+        drawn = self.folder / "drawn.png"
+        done = harness.run("chat", "emoji-world", "-i", SCENE, cwd=self.folder,
+                           input=f"What is here?\nHow many?\n/image {SCENE}\nWhat is here?\n/save talk.json\n".encode())
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(len(harness.read_json(self.folder / "talk.json")["messages"]), 6)
+        self.succeeds("ask", "emoji-world", "Where is everything?", "-i", SCENE, "--draw", drawn)
+        self.assertGreater(min(harness.png_size(drawn)), 0)
+
+    def test_held_out_scenes(self):
+        text = re.sub(r"(?m)^scenes = \d+", "scenes = 12", RECIPE.read_text())
+        self.assertIn("[evaluation]", text)
+        recipe = self.folder / "recipe.toml"
+        recipe.write_text(text)
+        result = self.succeeds_json("eval", recipe, "--model", "emoji-world", "--json")
+        self.assertGreaterEqual(result["objects"], 250)
+        for language in ("english", "korean"):
+            counts = result[language].values()
+            right, asked = sum(c["right"] for c in counts), sum(c["asked"] for c in counts)
+            self.assertGreater(asked, 12)
+            self.assertGreater(right / asked, 0.4, result["table"])
+
+
+if __name__ == "__main__":
+    harness.main()
