@@ -64,10 +64,10 @@ class Package(unittest.TestCase):
         if not (ROOT / "models/emoji-world").is_dir():
             self.skipTest("this checkout has no bundled model to ask")
         leaks = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # libtorch's, which our own programs suppress by name
-        question = ["emoji-world", "What is in the picture?", ROOT / "docs/scene.png"]
+        model, question, picture = "emoji-world", "What is in the picture?", ROOT / "docs/scene.png"
         # Elsewhere than in the checkout, so that the installed model is found.
-        answer = self.run_command(project / "build/consumer", *question, cwd=self.folder.name, env=leaks)
-        program = self.run_command(self.prefix / "bin/nuri", "ask", *question, cwd=self.folder.name)
+        answer = self.run_command(project / "build/consumer", model, question, picture, cwd=self.folder.name, env=leaks)
+        program = self.run_command(self.prefix / "bin/nuri", "ask", model, question, "-i", picture, cwd=self.folder.name)
         self.assertTrue(program.strip())
         self.assertTrue(answer.startswith(program.strip()), (answer, program))
 

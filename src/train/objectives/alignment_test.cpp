@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 
@@ -36,7 +37,8 @@ class TableModel : public CausalLM, public MediaEncoder {
 
 class AlignmentTest : public testing::Test {
  protected:
-  AlignmentTest() : folder_(std::filesystem::path(testing::TempDir()) / "nuri_alignment_test") {
+  AlignmentTest()
+      : folder_(std::filesystem::path(testing::TempDir()) / ("nuri_alignment_" + std::to_string(::getpid()))) {
     TokenizerTrainingOptions options;
     options.scenes = 40;
     options.vocabulary = kVocabulary;
