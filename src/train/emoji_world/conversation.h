@@ -44,4 +44,13 @@ struct ConversationOptions {
 std::vector<Turn> make_conversation(const EmojiWorld& world, const Scene& scene, const ConversationOptions& options,
                                     uint64_t seed, uint64_t index);
 
+// A name and what follows it at once: its box "12, 30, 44, 61", or "-" when the scene has no such thing.
+struct Pointing {
+  std::string name, answer;
+};
+
+// In both languages, each name that stands for one object of the scene, and a few that stand for none; a pure function
+// of its arguments.
+std::vector<Pointing> make_pointing(const EmojiWorld& world, const Scene& scene, uint64_t seed, uint64_t index);
+
 }  // namespace nuri

@@ -241,5 +241,28 @@ TEST(EmojiScore, SingleNamesAndBoxes) {
   EXPECT_EQ(score_items(turn_of(Task::counting), "2").expected, 0);
 }
 
+TEST(EmojiConversation, PointsAtEachNameThatFitsOneObject) {
+  const EmojiWorld& world = test_world();
+  int boxes = 0, absent = 0;
+  for (int index = 0; index < 50; ++index) {
+    const Scene scene = make_scene(world, {}, Split::train, 2, index);
+    const std::vector<Pointing> all = make_pointing(world, scene, 2, index);
+    for (const auto& [name, answer] : all) {
+      std::string expected = "-";
+      for (const PlacedObject& placed : scene.objects) {
+        const WorldObject& object = world.objects()[placed.object];
+        if (name != object.name(Language::english) && name != object.name(Language::korean)) continue;
+        EXPECT_EQ(expected, "-") << name << " stands for two";
+        const Box& b = placed.box;
+        expected = fmt::format("{}, {}, {}, {}", b.x1, b.y1, b.x2, b.y2);
+      }
+      EXPECT_EQ(answer, expected) << name;
+      ++(answer == "-" ? absent : boxes);
+    }
+  }
+  EXPECT_EQ(absent, 50 * 4);
+  EXPECT_GT(boxes, 50 * 2);
+}
+
 }  // namespace
 }  // namespace nuri

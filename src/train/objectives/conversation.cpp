@@ -10,7 +10,6 @@
 #include "models/registry.h"
 #include "text/chat_template.h"
 #include "train/emoji_world/conversation.h"
-#include "train/emoji_world/questions.h"
 #include "train/objectives/packed_sample.h"
 #include "train/objectives/scene_batch.h"
 
@@ -42,9 +41,6 @@ std::string describe(const EmojiWorld& world, const Scene& scene, CounterRandom 
   random.shuffle(parts);
   return fmt::format("{}\n", fmt::join(parts, ", "));
 }
-
-// Names of what is not in the scene, in each language, that a pointing exercise asks for.
-constexpr int kAbsentNames = 2;
 
 // Stands for the answer in a rendered chat. Private-use characters, so that no template touches them.
 constexpr std::string_view kAnswer = "\uE000\uE001";
@@ -112,19 +108,10 @@ class ConversationObjective : public Objective {
   }
 
   void add_pointing(const Scene& scene, uint64_t index, int64_t shared, int64_t segment, PackedSample& sample) const {
-    CounterRandom random(source_.seed() + 2, index);
-    auto add = [&](const std::string& name, const std::string& answer) {
+    for (const auto& [name, answer] : make_pointing(source_.world(), scene, source_.seed(), index)) {
       sample.position = shared;
       sample.add(encode(name, scene), false, ++segment);
       sample.add(encode(answer, scene), true, segment);
-    };
-    for (Language language : {Language::english, Language::korean}) {
-      Asker asker{source_.world(), scene, options_, random, language};
-      for (int object : asker.lone_objects()) {
-        const Box& box = scene.objects[object].box;
-        add(asker.name(asker.kind(object)), fmt::format("{}, {}, {}, {}", box.x1, box.y1, box.x2, box.y2));
-      }
-      for (int i = 0; i < kAbsentNames; ++i) add(asker.name(asker.absent_kind()), "-");
     }
   }
 
