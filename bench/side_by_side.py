@@ -83,7 +83,7 @@ class Transformers:
 class Nuri:
     def __init__(self, program: Path, folder: Path, prompt: int, tokens: int, threads: int):
         self.command = [str(program), "bench", str(folder), "-p", str(prompt), "-n", str(tokens),
-                        "--dtype", "bfloat16", "--threads", str(threads), "--json"]
+                        "-r", "1", "--dtype", "bfloat16", "--threads", str(threads), "--json"]
 
     def measure(self) -> dict[str, float]:
         result = subprocess.run(self.command, capture_output=True, text=True, check=False)

@@ -42,6 +42,14 @@ add_library(nuri_torch INTERFACE)
 target_compile_options(nuri_torch INTERFACE
   "SHELL:-idirafter ${NURI_TORCH}/include" "SHELL:-idirafter ${NURI_TORCH}/include/torch/csrc/api/include")
 target_link_libraries(nuri_torch INTERFACE torch::torch torch::torch_cpu torch::c10)
+# The OpenMP that libtorch runs on, so that there is one pool of threads: at::parallel_for is an inline function over it.
+file(GLOB openmp "${NURI_TORCH}/lib/libgomp*.so*" "${NURI_TORCH}/lib/libiomp*.so*" "${NURI_TORCH}/lib/libomp*.so*")
+if(openmp)
+  list(GET openmp 0 openmp)
+  target_link_libraries(nuri_torch INTERFACE "${openmp}")
+else()
+  target_link_options(nuri_torch INTERFACE -fopenmp)
+endif()
 # Where the linker finds what libtorch itself needs.
 target_link_options(nuri_torch INTERFACE "LINKER:-rpath-link,${NURI_TORCH}/lib")
 

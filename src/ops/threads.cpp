@@ -9,6 +9,10 @@
 #include "base/parallel.h"
 #include "ops/ops.h"
 
+#ifndef INTRA_OP_PARALLEL
+#error "compiled without OpenMP, at::parallel_for would run on one thread"
+#endif
+
 namespace nuri::ops {
 namespace {
 
