@@ -11,16 +11,14 @@
 namespace nuri::jinja {
 namespace {
 
-using Arguments = CallArguments;
-
-Value dict_get(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value dict_get(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("get", arguments, {"/key", "/default"}, 1);
   const Value* found = self.as<Dict>().find(interpreter.runtime(), bound[0]);
   return found ? *found : bound.or_none(1);
 }
 
 template <DictView::Part Part>
-Value dict_view(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value dict_view(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound("dict view", arguments, {});
   DictView* view = interpreter.runtime().make<DictView>();
   view->part = Part;
@@ -28,7 +26,7 @@ Value dict_view(Interpreter& interpreter, const Value& self, const Arguments& ar
   return Value::object(Kind::view, view);
 }
 
-Value dict_copy(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value dict_copy(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound("copy", arguments, {});
   Value out;
   Dict& copy = make_dict(interpreter.runtime(), out);
@@ -36,19 +34,19 @@ Value dict_copy(Interpreter& interpreter, const Value& self, const Arguments& ar
   return out;
 }
 
-Value list_copy(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value list_copy(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound("copy", arguments, {});
   return make_list(interpreter.runtime(), self.as<List>().items);
 }
 
-Value sequence_count(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value sequence_count(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("count", arguments, {"/value"}, 1);
   int64_t count = 0;
   for (const Value& item : interpreter.collect(self)) count += equal(interpreter.runtime(), item, bound[0]) ? 1 : 0;
   return Value::integer(count);
 }
 
-Value sequence_index(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value sequence_index(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("index", arguments, {"/value", "/start", "/stop"}, 1);
   std::vector<Value> items = interpreter.collect(self);
   auto size = static_cast<int64_t>(items.size());
@@ -60,7 +58,7 @@ Value sequence_index(Interpreter& interpreter, const Value& self, const Argument
   fail("the value to find the index of is not in the sequence");
 }
 
-Value bit_length(Interpreter&, const Value& self, const Arguments& arguments) {
+Value bit_length(Interpreter&, const Value& self, const CallArguments& arguments) {
   Bound("bit_length", arguments, {});
   uint64_t magnitude =
       self.integer() < 0 ? 0 - static_cast<uint64_t>(self.integer()) : static_cast<uint64_t>(self.integer());
@@ -69,17 +67,17 @@ Value bit_length(Interpreter&, const Value& self, const Arguments& arguments) {
   return Value::integer(bits);
 }
 
-Value is_integer(Interpreter&, const Value& self, const Arguments& arguments) {
+Value is_integer(Interpreter&, const Value& self, const CallArguments& arguments) {
   Bound("is_integer", arguments, {});
   return Value::boolean(std::isfinite(self.real()) && self.real() == std::floor(self.real()));
 }
 
-Value itself(Interpreter&, const Value& self, const Arguments& arguments) {
+Value itself(Interpreter&, const Value& self, const CallArguments& arguments) {
   Bound("conjugate", arguments, {});
   return self.is(Kind::real) ? self : Value::integer(self.integer());
 }
 
-Value cycler_next(Interpreter&, const Value& self, const Arguments& arguments) {
+Value cycler_next(Interpreter&, const Value& self, const CallArguments& arguments) {
   Bound("next", arguments, {});
   Cycler& cycler = self.as<Cycler>();
   Value value = cycler.items[cycler.position];
@@ -87,7 +85,7 @@ Value cycler_next(Interpreter&, const Value& self, const Arguments& arguments) {
   return value;
 }
 
-Value cycler_reset(Interpreter&, const Value& self, const Arguments& arguments) {
+Value cycler_reset(Interpreter&, const Value& self, const CallArguments& arguments) {
   Bound("reset", arguments, {});
   self.as<Cycler>().position = 0;
   return Value::none();

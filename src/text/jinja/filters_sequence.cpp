@@ -15,8 +15,6 @@
 namespace nuri::jinja {
 namespace {
 
-using Arguments = CallArguments;
-
 // ---- attributes of items: "a.b.0"
 
 class AttributePath {
@@ -95,7 +93,7 @@ Value deferred(Interpreter& interpreter, std::function<std::vector<Value>(Interp
 class Transformed : public Iterator {
  public:
   Value input;
-  Arguments arguments;
+  CallArguments arguments;
 
   bool next(Interpreter& interpreter, Value& out) override {
     Runtime::Level level(interpreter.runtime());
@@ -186,7 +184,7 @@ class Selected : public Transformed {
   AttributePath path_;
 };
 
-Value map_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value map_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Mapped* mapped = interpreter.runtime().make<Mapped>();
   mapped->input = input;
   mapped->arguments = arguments;
@@ -194,7 +192,7 @@ Value map_filter(Interpreter& interpreter, const Value& input, const Arguments& 
 }
 
 template <bool Keep, bool ByAttribute>
-Value select_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value select_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Selected* selected = interpreter.runtime().make<Selected>();
   selected->input = input;
   selected->arguments = arguments;
@@ -205,7 +203,7 @@ Value select_filter(Interpreter& interpreter, const Value& input, const Argument
 
 // ---- ends and order
 
-Value first_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value first_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("first", arguments, {});
   Value item;
   return interpreter.iterate(input).next(interpreter, item) ? item
@@ -227,14 +225,14 @@ bool reversible(const Value& value) {
   }
 }
 
-Value last_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value last_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("last", arguments, {});
   if (!reversible(input)) fail(fmt::format("'{}' object is not reversible", type_name(input)));
   std::vector<Value> items = interpreter.collect(input);
   return items.empty() ? Value::undefined("no last item, the sequence is empty") : items.back();
 }
 
-Value reverse_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value reverse_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("reverse", arguments, {});
   std::vector<Value> items = interpreter.collect(input);
   std::reverse(items.begin(), items.end());
@@ -260,7 +258,7 @@ std::vector<Value> sorted(Interpreter& interpreter, const std::vector<Value>& it
   return out;
 }
 
-Value sort_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value sort_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("sort", arguments, {"reverse", "case_sensitive", "attribute"});
   bool case_sensitive = flag(interpreter, bound, 1);
   std::vector<AttributePath> paths;
@@ -286,7 +284,7 @@ Value sort_filter(Interpreter& interpreter, const Value& input, const Arguments&
                    sorted(interpreter, interpreter.collect(input), key, flag(interpreter, bound, 0)));
 }
 
-Value dict_sort(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value dict_sort(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("dictsort", arguments, {"case_sensitive", "by", "reverse"});
   std::string by = bound.text(1, "key");
   if (by != "key" && by != "value") fail("you can only sort by either 'key' or 'value'");
@@ -302,7 +300,7 @@ Value dict_sort(Interpreter& interpreter, const Value& input, const Arguments& a
   return make_list(interpreter.runtime(), sorted(interpreter, pairs, key, flag(interpreter, bound, 2)));
 }
 
-Value unique_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value unique_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("unique", arguments, {"case_sensitive", "attribute"});
   AttributePath path(bound.or_none(1), Value::none());
   bool case_sensitive = flag(interpreter, bound, 0);
@@ -323,7 +321,7 @@ Value unique_filter(Interpreter& interpreter, const Value& input, const Argument
 // ---- folding
 
 template <bool Max>
-Value extreme(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value extreme(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound(Max ? "max" : "min", arguments, {"case_sensitive", "attribute"});
   AttributePath path(bound.or_none(1), Value::none());
   bool case_sensitive = flag(interpreter, bound, 0);
@@ -339,7 +337,7 @@ Value extreme(Interpreter& interpreter, const Value& input, const Arguments& arg
   return best.is(Kind::missing) ? Value::undefined("no aggregated item, the sequence is empty") : best;
 }
 
-Value sum_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value sum_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("sum", arguments, {"attribute", "start"});
   AttributePath path(bound.or_none(0), Value::none());
   Value total = bound.has(1) ? bound[1] : Value::integer(0);
@@ -350,7 +348,7 @@ Value sum_filter(Interpreter& interpreter, const Value& input, const Arguments& 
   return total;
 }
 
-Value join_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value join_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("join", arguments, {"d", "attribute"});
   AttributePath path(bound.or_none(1), Value::none());
   std::string separator = bound.has(0) ? interpreter.str(bound[0]) : "";
@@ -372,12 +370,12 @@ Value join_filter(Interpreter& interpreter, const Value& input, const Arguments&
 
 // ---- regrouping
 
-Value list_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value list_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("list", arguments, {});
   return make_list(interpreter.runtime(), interpreter.collect(input));
 }
 
-Value items_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value items_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("items", arguments, {});
   return deferred(interpreter, [input](Interpreter& running) {
     std::vector<Value> out;
@@ -389,7 +387,7 @@ Value items_filter(Interpreter& interpreter, const Value& input, const Arguments
   });
 }
 
-Value batch(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value batch(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("batch", arguments, {"linecount", "fill_with"}, 1);
   Value size = bound[0], fill = bound.or_none(1);
   return deferred(interpreter, [=](Interpreter& running) {
@@ -411,7 +409,7 @@ Value batch(Interpreter& interpreter, const Value& input, const Arguments& argum
   });
 }
 
-Value slice_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value slice_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("slice", arguments, {"slices", "fill_with"}, 1);
   Value number = bound[0], fill = bound.or_none(1);
   return deferred(interpreter, [=](Interpreter& running) {
@@ -432,7 +430,7 @@ Value slice_filter(Interpreter& interpreter, const Value& input, const Arguments
   });
 }
 
-Value group_by(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value group_by(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("groupby", arguments, {"attribute", "default", "case_sensitive"}, 1);
   AttributePath path(bound[0], bound.or_none(1));
   bool case_sensitive = flag(interpreter, bound, 2);
@@ -451,7 +449,7 @@ Value group_by(Interpreter& interpreter, const Value& input, const Arguments& ar
   return make_list(interpreter.runtime(), std::move(out));
 }
 
-constexpr FilterEntry kFilters[] = {
+constexpr FilterEntry kSequenceFilters[] = {
     {"map", map_filter},
     {"select", select_filter<true, false>},
     {"reject", select_filter<false, false>},
@@ -476,6 +474,6 @@ constexpr FilterEntry kFilters[] = {
 
 }  // namespace
 
-FilterTable sequence_filters() { return {kFilters, std::size(kFilters)}; }
+FilterTable sequence_filters() { return {kSequenceFilters, std::size(kSequenceFilters)}; }
 
 }  // namespace nuri::jinja

@@ -11,40 +11,38 @@
 namespace nuri::jinja {
 namespace {
 
-using Arguments = CallArguments;
-
 // What markupsafe.soft_str makes of the input: its str(), still marked when it was.
 Value soft_text(Interpreter& interpreter, const Value& value) {
   return value.is(Kind::string) ? value : make_string(interpreter.runtime(), interpreter.str(value));
 }
 
 // The filter of that name as the method of str that it is.
-Value by_method(Interpreter& interpreter, const Value& input, const Arguments& arguments, std::string_view method) {
+Value by_method(Interpreter& interpreter, const Value& input, const CallArguments& arguments, std::string_view method) {
   return find_string_method(method)(interpreter, soft_text(interpreter, input), arguments);
 }
 
-Value upper_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value upper_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   return by_method(interpreter, input, arguments, "upper");
 }
-Value lower_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value lower_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   return by_method(interpreter, input, arguments, "lower");
 }
-Value capitalize_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value capitalize_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   return by_method(interpreter, input, arguments, "capitalize");
 }
 
-Value trim(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value trim(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("trim", arguments, {"chars"});
   return by_method(interpreter, input, {{bound.or_none(0)}, {}}, "strip");
 }
 
-Value center(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value center(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("center", arguments, {"width"});
   return by_method(interpreter, input, {{Value::integer(bound.integer(0, 80))}, {}}, "center");
 }
 
 // Words begin behind - white space ( { [ and <.
-Value title_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value title_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("title", arguments, {});
   Value text = soft_text(interpreter, input);
   interpreter.runtime().charge_text(text.text().size());
@@ -66,14 +64,14 @@ Value title_filter(Interpreter& interpreter, const Value& input, const Arguments
   return make_string(interpreter.runtime(), std::move(out), text.is_markup());
 }
 
-Value replace_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value replace_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("replace", arguments, {"old", "new", "count"}, 2);
   int64_t limit = bound.or_none(2).is(Kind::none) ? -1 : bound.integer(2, -1);
   return make_string(interpreter.runtime(), replace_text(interpreter.runtime(), interpreter.str(input),
                                                          interpreter.str(bound[0]), interpreter.str(bound[1]), limit));
 }
 
-Value format_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value format_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   if (!arguments.positional.empty() && !arguments.keywords.empty()) {
     fail("format takes positional or keyword arguments, not both");
   }
@@ -89,7 +87,7 @@ Value format_filter(Interpreter& interpreter, const Value& input, const Argument
   return binary(interpreter, "%", soft_text(interpreter, input), values);
 }
 
-Value indent(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value indent(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("indent", arguments, {"width", "first", "blank"});
   Runtime& runtime = interpreter.runtime();
   std::string indention;
@@ -114,7 +112,7 @@ Value indent(Interpreter& interpreter, const Value& input, const Arguments& argu
 }
 
 // Whatever has a length and is short enough stays as it is, text or not.
-Value truncate(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value truncate(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("truncate", arguments, {"length", "killwords", "end", "leeway"});
   std::string end = bound.text(2, "...");
   int64_t length = bound.integer(0, 255), leeway = bound.or_none(3).is(Kind::none) ? 5 : bound.integer(3, 5);
@@ -130,7 +128,7 @@ Value truncate(Interpreter& interpreter, const Value& input, const Arguments& ar
   return make_string(interpreter.runtime(), kept + end, input.is_markup());
 }
 
-Value word_count(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value word_count(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("wordcount", arguments, {});
   Value text = soft_text(interpreter, input);
   int64_t words = 0;
@@ -143,22 +141,22 @@ Value word_count(Interpreter& interpreter, const Value& input, const Arguments& 
   return Value::integer(words);
 }
 
-Value string_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value string_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("string", arguments, {});
   return soft_text(interpreter, input);
 }
 
-Value safe(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value safe(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("safe", arguments, {});
   return make_string(interpreter.runtime(), interpreter.str(input), true);
 }
 
-Value escape_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value escape_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("escape", arguments, {});
   return make_string(interpreter.runtime(), escape(interpreter, input), true);
 }
 
-Value force_escape(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value force_escape(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("forceescape", arguments, {});
   return make_string(interpreter.runtime(), escape(interpreter, Value::string(interpreter.str(input))), true);
 }
@@ -179,7 +177,7 @@ std::string url_quote(const std::string& text, bool for_query) {
   return out;
 }
 
-Value url_encode(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value url_encode(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("urlencode", arguments, {});
   if (input.is(Kind::string) || !interpreter.iterable(input)) {
     return make_string(interpreter.runtime(), url_quote(interpreter.str(input), false));
@@ -222,12 +220,12 @@ JsonStyle json_style(Interpreter& interpreter, const Bound& bound) {
 }
 
 // As transformers redefines it: no HTML escapes, characters as they are.
-Value json_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value json_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("tojson", arguments, {"ensure_ascii", "indent", "separators", "sort_keys"});
   return make_string(interpreter.runtime(), to_json(interpreter, input, json_style(interpreter, bound)));
 }
 
-constexpr FilterEntry kFilters[] = {
+constexpr FilterEntry kTextFilters[] = {
     {"upper", upper_filter},
     {"lower", lower_filter},
     {"capitalize", capitalize_filter},
@@ -250,6 +248,6 @@ constexpr FilterEntry kFilters[] = {
 
 }  // namespace
 
-FilterTable text_filters() { return {kFilters, std::size(kFilters)}; }
+FilterTable text_filters() { return {kTextFilters, std::size(kTextFilters)}; }
 
 }  // namespace nuri::jinja

@@ -16,16 +16,14 @@
 namespace nuri::jinja {
 namespace {
 
-using Arguments = CallArguments;
-
-Value default_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value default_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("default", arguments, {"default_value", "boolean"});
   bool boolean = bound.has(1) && truthy(interpreter, bound[1]);
   if (!input.is(Kind::undefined) && !(boolean && !truthy(interpreter, input))) return input;
   return bound.has(0) ? bound[0] : Value::string("");
 }
 
-Value length_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value length_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("length", arguments, {});
   int64_t length = interpreter.length(input);
   if (length < 0) fail(fmt::format("object of type '{}' has no len()", type_name(input)));
@@ -95,7 +93,7 @@ std::optional<int64_t> truncate_real(double value) {
   return static_cast<int64_t>(value);
 }
 
-Value int_filter(Interpreter&, const Value& input, const Arguments& arguments) {
+Value int_filter(Interpreter&, const Value& input, const CallArguments& arguments) {
   Bound bound("int", arguments, {"default", "base"});
   std::optional<int64_t> result;
   if (input.is(Kind::undefined)) fail(input.text());
@@ -113,7 +111,7 @@ Value int_filter(Interpreter&, const Value& input, const Arguments& arguments) {
   return bound.has(0) ? bound[0] : Value::integer(0);
 }
 
-Value float_filter(Interpreter&, const Value& input, const Arguments& arguments) {
+Value float_filter(Interpreter&, const Value& input, const CallArguments& arguments) {
   Bound bound("float", arguments, {"default"});
   if (input.is(Kind::undefined)) fail(input.text());
   if (input.is_number()) return Value::real(input.real());
@@ -123,7 +121,7 @@ Value float_filter(Interpreter&, const Value& input, const Arguments& arguments)
   return bound.has(0) ? bound[0] : Value::real(0);
 }
 
-Value abs_filter(Interpreter&, const Value& input, const Arguments& arguments) {
+Value abs_filter(Interpreter&, const Value& input, const CallArguments& arguments) {
   Bound("abs", arguments, {});
   if (input.is(Kind::real)) return Value::real(std::fabs(input.real()));
   int64_t value = need_integer(input);
@@ -150,7 +148,7 @@ int64_t round_integer(int64_t value, int64_t digits) {
   return up ? low + scale : low;
 }
 
-Value round_filter(Interpreter&, const Value& input, const Arguments& arguments) {
+Value round_filter(Interpreter&, const Value& input, const CallArguments& arguments) {
   Bound bound("round", arguments, {"precision", "method"});
   std::string method = bound.text(1, "common");
   if (method != "common" && method != "ceil" && method != "floor") fail("method must be common, ceil or floor");
@@ -174,7 +172,7 @@ Value round_filter(Interpreter&, const Value& input, const Arguments& arguments)
 }
 
 // Only what Python calls attributes, not the items of a mapping.
-Value attr_filter(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value attr_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("attr", arguments, {"name"}, 1);
   const std::string& name = need_text(bound[0]);
   if (input.is(Kind::dict) && !find_method(input, name)) {
@@ -183,7 +181,7 @@ Value attr_filter(Interpreter& interpreter, const Value& input, const Arguments&
   return interpreter.attribute(input, name);
 }
 
-Value file_size_format(Interpreter& interpreter, const Value& input, const Arguments& arguments) {
+Value file_size_format(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound bound("filesizeformat", arguments, {"binary"});
   bool binary = bound.has(0) && truthy(interpreter, bound[0]);
   std::optional<double> bytes = input.is_number()        ? std::optional(input.real())
@@ -204,7 +202,7 @@ Value file_size_format(Interpreter& interpreter, const Value& input, const Argum
   }
 }
 
-constexpr FilterEntry kFilters[] = {
+constexpr FilterEntry kValueFilters[] = {
     {"default", default_filter}, {"d", default_filter},
     {"length", length_filter},   {"count", length_filter},
     {"int", int_filter},         {"float", float_filter},
@@ -214,7 +212,7 @@ constexpr FilterEntry kFilters[] = {
 
 }  // namespace
 
-FilterTable value_filters() { return {kFilters, std::size(kFilters)}; }
+FilterTable value_filters() { return {kValueFilters, std::size(kValueFilters)}; }
 
 const FilterEntry* find_filter(std::string_view name) {
   static const std::map<std::string_view, const FilterEntry*> all = [] {

@@ -10,15 +10,13 @@
 namespace nuri::jinja {
 namespace {
 
-using Arguments = CallArguments;
-
 class Function : public Callable {
  public:
   std::string name;
   Method function = nullptr;
   Value self;
 
-  Value call(Interpreter& interpreter, const Arguments& arguments) override {
+  Value call(Interpreter& interpreter, const CallArguments& arguments) override {
     return function(interpreter, self, arguments);
   }
   std::string repr() const override { return fmt::format("<function {}>", name); }
@@ -26,7 +24,7 @@ class Function : public Callable {
 
 constexpr int64_t kMaxRange = 100'000;  // as Jinja's sandbox has it
 
-Value range(Interpreter& interpreter, const Value&, const Arguments& arguments) {
+Value range(Interpreter& interpreter, const Value&, const CallArguments& arguments) {
   Bound bound("range", arguments, {"/start", "/stop", "/step"}, 1);
   RangeObject* range = interpreter.runtime().make<RangeObject>();
   range->start = bound.has(1) ? need_integer(bound[0]) : 0;
@@ -39,7 +37,7 @@ Value range(Interpreter& interpreter, const Value&, const Arguments& arguments) 
   return Value::object(Kind::range, range);
 }
 
-Value name_space(Interpreter& interpreter, const Value&, const Arguments& arguments) {
+Value name_space(Interpreter& interpreter, const Value&, const CallArguments& arguments) {
   Namespace* made = interpreter.runtime().make<Namespace>();
   fill_dict(interpreter, made->attributes, arguments, "namespace");
   for (const auto& [key, value] : made->attributes.entries()) {
@@ -50,13 +48,13 @@ Value name_space(Interpreter& interpreter, const Value&, const Arguments& argume
   return Value::object(Kind::name_space, made);
 }
 
-Value dict(Interpreter& interpreter, const Value&, const Arguments& arguments) {
+Value dict(Interpreter& interpreter, const Value&, const CallArguments& arguments) {
   Value out;
   fill_dict(interpreter, make_dict(interpreter.runtime(), out), arguments, "dict");
   return out;
 }
 
-Value dict_from_keys(Interpreter& interpreter, const Value&, const Arguments& arguments) {
+Value dict_from_keys(Interpreter& interpreter, const Value&, const CallArguments& arguments) {
   Bound bound("fromkeys", arguments, {"/iterable", "/value"}, 1);
   Value out;
   Dict& made = make_dict(interpreter.runtime(), out);
@@ -76,7 +74,7 @@ class Joiner : public Callable {
   Value separator;
   bool used = false;
 
-  Value call(Interpreter&, const Arguments& arguments) override {
+  Value call(Interpreter&, const CallArguments& arguments) override {
     Bound("joiner", arguments, {});
     return std::exchange(used, true) ? separator : Value::string("");
   }
@@ -86,21 +84,21 @@ class Joiner : public Callable {
   std::string repr() const override { return "<Joiner object>"; }
 };
 
-Value joiner(Interpreter& interpreter, const Value&, const Arguments& arguments) {
+Value joiner(Interpreter& interpreter, const Value&, const CallArguments& arguments) {
   Bound bound("joiner", arguments, {"sep"});
   Joiner* made = interpreter.runtime().make<Joiner>();
   made->separator = bound.has(0) ? bound[0] : Value::string(", ");
   return Value::object(Kind::callable, made);
 }
 
-Value cycler(Interpreter& interpreter, const Value&, const Arguments& arguments) {
+Value cycler(Interpreter& interpreter, const Value&, const CallArguments& arguments) {
   if (arguments.positional.empty() || !arguments.keywords.empty()) fail("cycler() needs at least one item");
   Cycler* made = interpreter.runtime().make<Cycler>();
   made->items = arguments.positional;
   return Value::object(Kind::cycler, made);
 }
 
-Value raise_exception(Interpreter& interpreter, const Value&, const Arguments& arguments) {
+Value raise_exception(Interpreter& interpreter, const Value&, const CallArguments& arguments) {
   Bound bound("raise_exception", arguments, {"message"}, 1);
   fail(ErrorKind::usage, "the template refuses this conversation: " + interpreter.str(bound[0]));
 }
@@ -123,7 +121,7 @@ std::string without_zone(std::string_view format) {
   return out;
 }
 
-Value strftime_now(Interpreter& interpreter, const Value&, const Arguments& arguments) {
+Value strftime_now(Interpreter& interpreter, const Value&, const CallArguments& arguments) {
   Bound bound("strftime_now", arguments, {"format"}, 1);
   std::string format = without_zone(need_text(bound[0]));
   if (format.empty()) return Value::string("");
@@ -140,7 +138,9 @@ Value strftime_now(Interpreter& interpreter, const Value&, const Arguments& argu
   return make_string(interpreter.runtime(), std::move(out));
 }
 
-Value lorem_ipsum(Interpreter&, const Value&, const Arguments&) { fail(ErrorKind::unsupported, "the function lipsum"); }
+Value lorem_ipsum(Interpreter&, const Value&, const CallArguments&) {
+  fail(ErrorKind::unsupported, "the function lipsum");
+}
 
 }  // namespace
 

@@ -14,60 +14,58 @@
 namespace nuri::jinja {
 namespace {
 
-using Arguments = CallArguments;
-
 template <Kind... Kinds>
-bool is_kind(Interpreter&, const Value& value, const Arguments& arguments) {
+bool is_kind(Interpreter&, const Value& value, const CallArguments& arguments) {
   Bound("test", arguments, {});
   return (value.is(Kinds) || ...);
 }
 
-bool is_defined(Interpreter&, const Value& value, const Arguments& arguments) {
+bool is_defined(Interpreter&, const Value& value, const CallArguments& arguments) {
   Bound("defined", arguments, {});
   return !value.is(Kind::undefined);
 }
 
 template <bool Wanted>
-bool is_truth(Interpreter&, const Value& value, const Arguments& arguments) {
+bool is_truth(Interpreter&, const Value& value, const CallArguments& arguments) {
   Bound("test", arguments, {});
   return value.is(Kind::boolean) && (value.integer() != 0) == Wanted;
 }
 
-bool is_callable(Interpreter&, const Value& value, const Arguments& arguments) {
+bool is_callable(Interpreter&, const Value& value, const CallArguments& arguments) {
   Bound("callable", arguments, {});
   return value.is(Kind::callable) || value.is(Kind::undefined);  // jinja2.Undefined has __call__
 }
 
-bool is_iterable(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
+bool is_iterable(Interpreter& interpreter, const Value& value, const CallArguments& arguments) {
   Bound("iterable", arguments, {});
   return interpreter.iterable(value);
 }
 
 // Has a length and items to subscribe; Undefined has no items.
-bool is_sequence(Interpreter&, const Value& value, const Arguments& arguments) {
+bool is_sequence(Interpreter&, const Value& value, const CallArguments& arguments) {
   Bound("sequence", arguments, {});
   return value.is(Kind::string) || value.is(Kind::list) || value.is(Kind::tuple) || value.is(Kind::dict) ||
          value.is(Kind::range) || value.is(Kind::undefined);
 }
 
 template <int64_t Rest>
-bool has_parity(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
+bool has_parity(Interpreter& interpreter, const Value& value, const CallArguments& arguments) {
   Bound("test", arguments, {});
   return equal(interpreter.runtime(), binary(interpreter, "%", value, Value::integer(2)), Value::integer(Rest));
 }
 
-bool is_divisible(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
+bool is_divisible(Interpreter& interpreter, const Value& value, const CallArguments& arguments) {
   Bound bound("divisibleby", arguments, {"num"}, 1);
   return equal(interpreter.runtime(), binary(interpreter, "%", value, bound[0]), Value::integer(0));
 }
 
 template <bool Upper>
-bool is_cased(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
+bool is_cased(Interpreter& interpreter, const Value& value, const CallArguments& arguments) {
   Bound("test", arguments, {});
   return has_case(interpreter.str(value), Upper);
 }
 
-bool is_same(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
+bool is_same(Interpreter& interpreter, const Value& value, const CallArguments& arguments) {
   Bound bound("sameas", arguments, {"other"}, 1);
   const Value& other = bound[0];
   if (value.kind() != other.kind()) return false;
@@ -80,28 +78,28 @@ bool is_same(Interpreter& interpreter, const Value& value, const Arguments& argu
   return !value.is_number() && value.identity() == other.identity();
 }
 
-bool is_in(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
+bool is_in(Interpreter& interpreter, const Value& value, const CallArguments& arguments) {
   Bound bound("in", arguments, {"seq"}, 1);
   return interpreter.contains(bound[0], value);
 }
 
-bool is_escaped(Interpreter&, const Value& value, const Arguments& arguments) {
+bool is_escaped(Interpreter&, const Value& value, const CallArguments& arguments) {
   Bound("escaped", arguments, {});
   return value.is_markup();
 }
 
-bool is_filter(Interpreter&, const Value& value, const Arguments& arguments) {
+bool is_filter(Interpreter&, const Value& value, const CallArguments& arguments) {
   Bound("filter", arguments, {});
   return value.is(Kind::string) && find_filter(value.text());
 }
 
-bool is_test(Interpreter&, const Value& value, const Arguments& arguments) {
+bool is_test(Interpreter&, const Value& value, const CallArguments& arguments) {
   Bound("test", arguments, {});
   return value.is(Kind::string) && find_test(value.text());
 }
 
 template <char First, char Second>
-bool compares(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
+bool compares(Interpreter& interpreter, const Value& value, const CallArguments& arguments) {
   Bound bound("comparison", arguments, {"/other"}, 1);
   constexpr char kSign[] = {First, Second};
   return compare(interpreter, std::string_view(kSign, Second ? 2 : 1), value, bound[0]);

@@ -13,23 +13,21 @@
 namespace nuri::jinja {
 namespace {
 
-using Arguments = CallArguments;
-
 Value text_result(Interpreter& interpreter, const Value& self, std::string text) {
   return make_string(interpreter.runtime(), std::move(text), self.is_markup());
 }
 
-void no_arguments(std::string_view name, const Arguments& arguments) { Bound(name, arguments, {}); }
+void no_arguments(std::string_view name, const CallArguments& arguments) { Bound(name, arguments, {}); }
 
 template <std::string (*Change)(std::string_view)>
-Value changed(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value changed(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   no_arguments("str method", arguments);
   interpreter.runtime().charge_text(self.text().size());
   return text_result(interpreter, self, Change(self.text()));
 }
 
 template <bool Left, bool Right>
-Value stripped(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value stripped(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("strip", arguments, {"/chars"});
   interpreter.runtime().charge_text(self.text().size());
   bool spaces = !bound.has(0) || bound[0].is(Kind::none);
@@ -83,7 +81,7 @@ void split_on(std::string_view text, std::string_view separator, int64_t limit, 
 }
 
 template <bool FromRight>
-Value split(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value split(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("split", arguments, {"sep", "maxsplit"});
   interpreter.runtime().charge_text(self.text().size());
   std::vector<std::string_view> parts;
@@ -100,7 +98,7 @@ Value split(Interpreter& interpreter, const Value& self, const Arguments& argume
   return make_list(interpreter.runtime(), std::move(items));
 }
 
-Value split_into_lines(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value split_into_lines(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("splitlines", arguments, {"keepends"});
   interpreter.runtime().charge_text(self.text().size());
   std::vector<Value> items;
@@ -111,7 +109,7 @@ Value split_into_lines(Interpreter& interpreter, const Value& self, const Argume
 }
 
 template <bool FromRight>
-Value partition(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value partition(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("partition", arguments, {"/sep"}, 1);
   const std::string &text = self.text(), &separator = need_text(bound[0]);
   if (separator.empty()) fail("empty separator");
@@ -130,7 +128,7 @@ Value partition(Interpreter& interpreter, const Value& self, const Arguments& ar
   return make_tuple(interpreter.runtime(), std::move(items));
 }
 
-Value join(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value join(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("join", arguments, {"/iterable"}, 1);
   std::string out;
   bool first = true;
@@ -177,7 +175,7 @@ Window window(Interpreter& interpreter, const Value& self, const Bound& bound, s
 }
 
 template <bool FromRight>
-int64_t find_position(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+int64_t find_position(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("find", arguments, {"/sub", "/start", "/end"}, 1);
   Window where = window(interpreter, self, bound, 1);
   const std::string& wanted = need_text(bound[0]);
@@ -187,18 +185,18 @@ int64_t find_position(Interpreter& interpreter, const Value& self, const Argumen
 }
 
 template <bool FromRight>
-Value find(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value find(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   return Value::integer(find_position<FromRight>(interpreter, self, arguments));
 }
 
 template <bool FromRight>
-Value index(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value index(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   int64_t position = find_position<FromRight>(interpreter, self, arguments);
   if (position < 0) fail("substring not found");
   return Value::integer(position);
 }
 
-Value count(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value count(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("count", arguments, {"/sub", "/start", "/end"}, 1);
   Window where = window(interpreter, self, bound, 1);
   const std::string& wanted = need_text(bound[0]);
@@ -213,7 +211,7 @@ Value count(Interpreter& interpreter, const Value& self, const Arguments& argume
 }
 
 template <bool AtEnd>
-Value starts_or_ends(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value starts_or_ends(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound(AtEnd ? "endswith" : "startswith", arguments, {"/prefix", "/start", "/end"}, 1);
   Window where = window(interpreter, self, bound, 1);
   auto matches = [&](const Value& affix) {
@@ -227,7 +225,7 @@ Value starts_or_ends(Interpreter& interpreter, const Value& self, const Argument
 
 // ---- replacing
 
-Value replace(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value replace(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("replace", arguments, {"/old", "/new", "/count"}, 2);
   return make_string(
       interpreter.runtime(),
@@ -236,7 +234,7 @@ Value replace(Interpreter& interpreter, const Value& self, const Arguments& argu
 }
 
 template <bool Suffix>
-Value remove_affix(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value remove_affix(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound(Suffix ? "removesuffix" : "removeprefix", arguments, {"/affix"}, 1);
   std::string_view text = self.text(), affix = need_text(bound[0]);
   if (Suffix && !affix.empty() && text.ends_with(affix)) text.remove_suffix(affix.size());
@@ -245,7 +243,7 @@ Value remove_affix(Interpreter& interpreter, const Value& self, const Arguments&
 }
 
 template <char Align>
-Value justify(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value justify(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("str justification", arguments, {"/width", "/fillchar"}, 1);
   std::string fill = bound.text(1, " ");
   if (code_point_count(fill) != 1) fail("the fill character must be exactly one character long");
@@ -254,7 +252,7 @@ Value justify(Interpreter& interpreter, const Value& self, const Arguments& argu
                      self.is_markup());
 }
 
-Value zero_fill(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value zero_fill(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("zfill", arguments, {"/width"}, 1);
   std::string_view text = self.text();
   std::string sign;
@@ -266,7 +264,7 @@ Value zero_fill(Interpreter& interpreter, const Value& self, const Arguments& ar
   return text_result(interpreter, self, sign + justify_text(interpreter.runtime(), std::string(text), width, "0", '>'));
 }
 
-Value expand_tabs(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value expand_tabs(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("expandtabs", arguments, {"tabsize"});
   int64_t size = bound.integer(0, 8), column = 0;
   std::string out;
@@ -288,7 +286,7 @@ Value expand_tabs(Interpreter& interpreter, const Value& self, const Arguments& 
 // ---- questions
 
 template <bool (*Holds)(char32_t)>
-Value all_are(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value all_are(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   no_arguments("str method", arguments);
   interpreter.runtime().charge_text(self.text().size());
   std::u32string points = decode(self.text());
@@ -296,13 +294,13 @@ Value all_are(Interpreter& interpreter, const Value& self, const Arguments& argu
 }
 
 template <bool Upper>
-Value is_cased_as(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value is_cased_as(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   no_arguments("str method", arguments);
   interpreter.runtime().charge_text(self.text().size());
   return Value::boolean(has_case(self.text(), Upper));
 }
 
-Value is_title_text(Interpreter&, const Value& self, const Arguments& arguments) {
+Value is_title_text(Interpreter&, const Value& self, const CallArguments& arguments) {
   no_arguments("istitle", arguments);
   bool previous_cased = false, found = false;
   for (char32_t c : decode(self.text())) {
@@ -314,18 +312,18 @@ Value is_title_text(Interpreter&, const Value& self, const Arguments& arguments)
   return Value::boolean(found);
 }
 
-Value is_ascii(Interpreter&, const Value& self, const Arguments& arguments) {
+Value is_ascii(Interpreter&, const Value& self, const CallArguments& arguments) {
   no_arguments("isascii", arguments);
   return Value::boolean(std::all_of(self.text().begin(), self.text().end(), [](char c) { return c >= 0; }));
 }
 
-Value is_printable_text(Interpreter&, const Value& self, const Arguments& arguments) {
+Value is_printable_text(Interpreter&, const Value& self, const CallArguments& arguments) {
   no_arguments("isprintable", arguments);
   std::u32string points = decode(self.text());
   return Value::boolean(std::all_of(points.begin(), points.end(), is_printable));
 }
 
-Value is_identifier(Interpreter&, const Value& self, const Arguments& arguments) {
+Value is_identifier(Interpreter&, const Value& self, const CallArguments& arguments) {
   no_arguments("isidentifier", arguments);
   std::u32string points = decode(self.text());
   return Value::boolean(!points.empty() && !is_numeric(points[0]) &&
@@ -334,21 +332,21 @@ Value is_identifier(Interpreter&, const Value& self, const Arguments& arguments)
 
 // ---- formatting
 
-Value format(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value format(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   return text_result(interpreter, self, format_braces(interpreter, self.text(), arguments));
 }
 
-Value format_map(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+Value format_map(Interpreter& interpreter, const Value& self, const CallArguments& arguments) {
   Bound bound("format_map", arguments, {"/mapping"}, 1);
   if (!bound[0].is(Kind::dict)) fail("format_map() needs a mapping");
-  Arguments named;
+  CallArguments named;
   for (const auto& [key, value] : bound[0].as<Dict>().entries()) {
     if (key.is(Kind::string)) named.keywords.emplace_back(key.text(), value);
   }
   return text_result(interpreter, self, format_braces(interpreter, self.text(), named));
 }
 
-Value unsupported(Interpreter&, const Value&, const Arguments&) {
+Value unsupported(Interpreter&, const Value&, const CallArguments&) {
   fail(ErrorKind::unsupported, "the methods encode, translate and maketrans of strings");
 }
 
