@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -39,6 +40,24 @@ void make_threads(int asked, int64_t room) {
   at::parallel_for(0, threads, 1, [](int64_t, int64_t) {});
 }
 
+// Threads take what is left in ever smaller pieces (guided self-scheduling, Polychronopoulos and Kuck 1987): with equal
+// pieces, each product of a decode step waited for the thread whose share of memory came last, a twentieth of the time.
+void run_shared(int64_t begin, int64_t end, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+  grain = std::max<int64_t>(grain, 1);
+  const int64_t threads = std::min<int64_t>(at::get_num_threads(), (end - begin) / grain);
+  if (threads <= 1 || at::in_parallel_region()) return body(begin, end);
+  std::atomic<int64_t> next = begin;
+  at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
+    int64_t from = next.load(), to;
+    while (from < end) {
+      to = std::min(end, from + std::max(grain, (end - from) / (2 * threads)));
+      if (!next.compare_exchange_weak(from, to)) continue;
+      body(from, to);
+      from = next.load();
+    }
+  });
+}
+
 }  // namespace
 
 void use_torch_threads(int threads) {
@@ -47,9 +66,7 @@ void use_torch_threads(int threads) {
   auto room = free_address_space();
   if (threads > 0 && !room) at::set_num_threads(threads);
   if (room) make_threads(threads, *room);
-  set_parallel_for([](int64_t begin, int64_t end, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
-    at::parallel_for(begin, end, grain, body);
-  });
+  set_parallel_for(run_shared);
 }
 
 }  // namespace nuri::ops
