@@ -122,12 +122,13 @@ TEST_F(AlignmentTest, AGradientLeadsToTheName) {
 }
 
 TEST_F(AlignmentTest, LengthCountsAgainstTheEmbeddings) {
-  at::Tensor rows = at::ones({kPatches, kWidth});
-  double once = part(loss(rows), "length"), twice = part(loss(2 * rows), "length");
-  // (k r - 1)^2 of the same r: two equations for one number.
-  double r = 1 + std::sqrt(once);
-  if (std::abs((2 * r - 1) * (2 * r - 1) - twice) > 1e-4) r = 1 - std::sqrt(once);
-  EXPECT_NEAR((2 * r - 1) * (2 * r - 1), twice, 1e-4);
+  // Every token alike, so that every name is as long as a token.
+  model_.table = at::ones({kVocabulary, kWidth}) * (3 / std::sqrt(static_cast<double>(kWidth)));
+  at::Tensor unit = at::zeros({kPatches, kWidth});
+  unit.select(1, 5).fill_(1);
+  EXPECT_NEAR(part(loss(3 * unit), "length"), 0, 1e-6);
+  EXPECT_NEAR(part(loss(6 * unit), "length"), 1, 1e-5);
+  EXPECT_NEAR(part(loss(0.3 * unit), "length"), 0.81, 1e-5);
 }
 
 TEST_F(AlignmentTest, StartsPlacesAtChance) {
