@@ -41,6 +41,8 @@ nuri_import_torch(torch)
 add_library(nuri_torch INTERFACE)
 target_compile_options(nuri_torch INTERFACE
   "SHELL:-idirafter ${NURI_TORCH}/include" "SHELL:-idirafter ${NURI_TORCH}/include/torch/csrc/api/include")
+# Some of libtorch's classes have one member more without it, and libtorch was built with it.
+target_compile_definitions(nuri_torch INTERFACE NDEBUG)
 target_link_libraries(nuri_torch INTERFACE torch::torch torch::torch_cpu torch::c10)
 # The OpenMP that libtorch runs on, so that there is one pool of threads: at::parallel_for is an inline function over it.
 file(GLOB openmp "${NURI_TORCH}/lib/libgomp*.so*" "${NURI_TORCH}/lib/libiomp*.so*" "${NURI_TORCH}/lib/libomp*.so*")
