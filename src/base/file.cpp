@@ -139,6 +139,11 @@ void expect_writable(const std::filesystem::path& path) {
   AtomicFile probe(path);
 }
 
+bool is_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
 std::string read_file(const std::filesystem::path& path, std::size_t limit) {
   auto [descriptor, size] = open_regular(path);
   if (size > limit) {

@@ -56,6 +56,9 @@ class AtomicFile {
 // Throws as AtomicFile would when `path` cannot be written, and leaves nothing: to refuse before long work.
 void expect_writable(const std::filesystem::path& path);
 
+// Whether anything has that name, a folder or a pipe too: reading it will say what is wrong.
+bool is_there(const std::filesystem::path& path);
+
 // The whole file as bytes. Throws Error(usage) when it is missing, unreadable or larger than `limit`.
 std::string read_file(const std::filesystem::path& path, std::size_t limit = std::size_t{1} << 30);
 

@@ -16,11 +16,6 @@ namespace fs = std::filesystem;
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
-
 // A shard must be a plain file name: anything else could reach out of the model's folder.
 void check_shard_name(const fs::path& index, const std::string& shard) {
   bool plain = !shard.empty() && shard != "." && shard != ".." && shard.find('/') == std::string::npos &&

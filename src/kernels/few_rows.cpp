@@ -20,41 +20,68 @@ void check_stride(const char* name, int64_t rows, int64_t stride, int64_t least)
   }
 }
 
-}  // namespace
-
-void few_rows_product(int64_t m, int64_t n, int64_t k, ConstRows x, ConstRows w, Rows y, ConstVector bias) {
-  if (m < 0 || n < 0 || k < 0) {
+void check(int64_t m, int64_t k, const ConstRows& x, const FewRowsFactor& factor) {
+  if (m < 0 || factor.n < 0 || k < 0) {
     throw Error(ErrorKind::internal,
-                fmt::format("few_rows_product: sizes: found m {}, n {}, k {}, expected 0 or more", m, n, k));
+                fmt::format("few_rows_product: sizes: found m {}, n {}, k {}, expected 0 or more", m, factor.n, k));
   }
   check_stride("x", m, x.stride, k);
-  check_stride("w", n, w.stride, k);
-  check_stride("y", m, y.stride, n);
-  if (m == 0 || n == 0) return;
+  check_stride("w", factor.n, factor.w.stride, k);
+  check_stride("y", m, factor.y.stride, factor.n);
+}
 
+FewRows job_of(const FewRowsFactor& factor, int64_t m, int64_t k, const float* packed) {
   FewRows job{};
   job.m = m;
   job.k = k;
-  job.w = w.data;
-  job.w_stride = w.stride;
-  job.y = y.data;
-  job.y_stride = y.stride;
-  job.bias = bias.data;
-  job.w_type = w.type;
-  job.y_type = y.type;
-  job.bias_type = bias.type;
+  job.x = packed;
+  job.w = factor.w.data;
+  job.w_stride = factor.w.stride;
+  job.y = factor.y.data;
+  job.y_stride = factor.y.stride;
+  job.bias = factor.bias.data;
+  job.w_type = factor.w.type;
+  job.y_type = factor.y.type;
+  job.bias_type = factor.bias.type;
+  return job;
+}
 
-  static thread_local std::vector<float> packed;
-  packed.resize(static_cast<std::size_t>(m * packed_length(k)));
-  NURI_KERNEL(pack_few_rows)(x.data, x.type, x.stride, m, k, packed.data());
-  job.x = packed.data();
+constexpr int64_t kGroup = 8;  // rows of w; threads get whole groups
+int64_t count_groups(const FewRowsFactor& factor) { return (factor.n + kGroup - 1) / kGroup; }
 
-  // The instruction set is chosen here, so that a thread cannot fail at it. Pieces are whole groups of rows.
-  constexpr int64_t kGroup = 8, kLeastWork = 1 << 16;
+}  // namespace
+
+void few_rows_products(int64_t m, int64_t k, ConstRows x, std::span<const FewRowsFactor> factors) {
+  int64_t groups = 0;
+  for (const FewRowsFactor& factor : factors) {
+    check(m, k, x, factor);
+    groups += count_groups(factor);
+  }
+  if (m == 0 || groups == 0) return;
+
+  static thread_local std::vector<float> scratch;
+  scratch.resize(static_cast<std::size_t>(m * packed_length(k)));
+  const float* const packed = scratch.data();
+  NURI_KERNEL(pack_few_rows)(x.data, x.type, x.stride, m, k, scratch.data());
+
+  // The instruction set is chosen here, so that a thread cannot fail at it.
+  constexpr int64_t kLeastWork = 1 << 16;
   const auto kernel = NURI_KERNEL(few_rows);
   const int64_t work = std::max<int64_t>(1, m * k * kGroup);
-  parallel_for(0, (n + kGroup - 1) / kGroup, (kLeastWork + work - 1) / work,
-               [&](int64_t begin, int64_t end) { kernel(job, begin * kGroup, std::min(end * kGroup, n)); });
+  parallel_for(0, groups, (kLeastWork + work - 1) / work, [&](int64_t begin, int64_t end) {
+    for (const FewRowsFactor& factor : factors) {
+      const int64_t held = count_groups(factor), last = std::min(end, held);
+      if (begin < last) kernel(job_of(factor, m, k, packed), begin * kGroup, std::min(last * kGroup, factor.n));
+      begin = std::max<int64_t>(begin - held, 0);
+      end -= held;
+      if (end <= 0) return;
+    }
+  });
+}
+
+void few_rows_product(int64_t m, int64_t n, int64_t k, ConstRows x, ConstRows w, Rows y, ConstVector bias) {
+  const FewRowsFactor factor{n, w, y, bias};
+  few_rows_products(m, k, x, {&factor, 1});
 }
 
 }  // namespace nuri::kernels

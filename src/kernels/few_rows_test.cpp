@@ -132,6 +132,32 @@ TEST_P(FewRowsProduct, ThreadsChangeNothing) {
   EXPECT_EQ(alone, together);
 }
 
+// Pieces of work that begin and end inside factors, whose numbers of rows are no whole groups.
+TEST_P(FewRowsProduct, SeveralFactorsAreEachAlone) {
+  const int64_t m = 3, k = 40;
+  CounterRandom random(6);
+  Buffer x(Element::bfloat16, m * k);
+  x.set_random(random);
+  std::vector<Buffer> weights;
+  std::vector<std::vector<float>> together, alone;
+  for (int64_t n : {50, 0, 3, 17}) {
+    weights.emplace_back(Element::bfloat16, n * k).set_random(random);
+    together.emplace_back(m * n, 7.0f);
+    alone.emplace_back(m * n);
+  }
+  std::vector<FewRowsFactor> factors;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const int64_t n = weights[i].count() / k;
+    factors.push_back({n, {weights[i].data(), weights[i].type(), k}, {together[i].data(), Element::float32, n}});
+    few_rows_product(m, n, k, {x.data(), x.type(), k}, factors[i].w, {alone[i].data(), Element::float32, n});
+  }
+  set_parallel_for(run_in_threads);
+  few_rows_products(m, k, {x.data(), x.type(), k}, factors);
+  set_parallel_for(
+      [](int64_t begin, int64_t end, int64_t, const std::function<void(int64_t, int64_t)>& body) { body(begin, end); });
+  EXPECT_EQ(together, alone);
+}
+
 TEST(FewRowsProductChecks, RefusesBadSizes) {
   float value = 0;
   const Element type = Element::float32;

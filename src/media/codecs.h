@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "media/image.h"
 
@@ -11,6 +12,7 @@
 namespace nuri {
 
 using Bytes = std::span<const std::byte>;
+inline std::string_view as_text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 struct DecodedImage {
   Image image;

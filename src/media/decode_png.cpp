@@ -19,8 +19,6 @@ constexpr int kMaxTexts = 4;                      // of those that may hold an o
 
 // ---- metadata: our own walk over the chunks, for they may stand behind the picture
 
-std::string_view as_text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-
 uint32_t big_endian_32(std::string_view at) {
   auto byte = [&](int i) { return static_cast<uint32_t>(static_cast<uint8_t>(at[i])); };
   return byte(0) << 24 | byte(1) << 16 | byte(2) << 8 | byte(3);

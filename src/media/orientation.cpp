@@ -3,6 +3,8 @@
 #include <optional>
 #include <string_view>
 
+#include "media/codecs.h"
+
 namespace nuri {
 namespace {
 
@@ -75,10 +77,6 @@ std::optional<int> xmp_orientation(std::string_view xmp) {
     if (!rest.empty() && rest[0] >= '0' && rest[0] <= '9') return rest[0] - '0';
   }
   return {};
-}
-
-std::string_view as_text(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 template <int channels>

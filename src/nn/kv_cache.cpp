@@ -127,9 +127,8 @@ PagedCausalAttention::PagedCausalAttention(KvCache& cache, std::vector<StepSeque
 }
 
 at::Tensor PagedCausalAttention::attend(int64_t layer, const Qkv& qkv, const AttentionOptions& options) {
-  // [blocks, 16, K, D] views, so that one row's heads are indexed by (block, offset).
-  cache_.keys(layer).transpose(1, 2).index_put_({block_of_row_, offset_of_row_}, qkv.key);
-  cache_.values(layer).transpose(1, 2).index_put_({block_of_row_, offset_of_row_}, qkv.value);
+  ops::store_paged(qkv.key, block_of_row_, offset_of_row_, cache_.keys(layer));
+  ops::store_paged(qkv.value, block_of_row_, offset_of_row_, cache_.values(layer));
   bool paged = ops::can_attend_paged(qkv.query, cache_.keys(layer), cache_.values(layer));
   at::Tensor out = at::empty({qkv.query.size(0), qkv.query.size(1) * qkv.query.size(2)}, qkv.query.options());
   if (paged) attend_single_rows(layer, qkv, options, out);

@@ -5,8 +5,14 @@
 namespace nuri::nn {
 
 Linear::Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation)
-    : weight_(weights.get("weight", {out, in}, Init::normal(deviation))) {
-  if (bias) bias_ = weights.get("bias", {out}, Init::constant(0));
+    : factor_{weights.get("weight", {out, in}, Init::normal(deviation)), {}} {
+  if (bias) factor_.bias = weights.get("bias", {out}, Init::constant(0));
+}
+
+std::vector<at::Tensor> Linear::together(const at::Tensor& x, std::initializer_list<const Linear*> layers) {
+  std::vector<ops::Factor> factors;
+  for (const Linear* layer : layers) factors.push_back(layer->factor_);
+  return ops::linears(x, factors);
 }
 
 Embedding::Embedding(const WeightView& weights, int64_t count, int64_t width, double deviation)
@@ -28,7 +34,10 @@ GatedMlp::GatedMlp(const WeightView& weights, int64_t width, int64_t hidden, ops
       down_(weights / "down_proj", hidden, width, bias),
       activation_(activation) {}
 
-at::Tensor GatedMlp::operator()(const at::Tensor& x) const { return down_(ops::gated(gate_(x), up_(x), activation_)); }
+at::Tensor GatedMlp::operator()(const at::Tensor& x) const {
+  auto wide = Linear::together(x, {&gate_, &up_});
+  return down_(ops::gated(wide[0], wide[1], activation_));
+}
 
 QkvProjection::QkvProjection(const WeightView& weights, const Shape& shape, double deviation)
     : query_(weights / "q_proj", shape.width, shape.heads * shape.head_dim, shape.bias, deviation),
@@ -38,8 +47,9 @@ QkvProjection::QkvProjection(const WeightView& weights, const Shape& shape, doub
 
 Qkv QkvProjection::operator()(const at::Tensor& x) const {
   int64_t rows = x.size(0);
-  return {query_(x).view({rows, shape_.heads, shape_.head_dim}), key_(x).view({rows, shape_.kv_heads, shape_.head_dim}),
-          value_(x).view({rows, shape_.kv_heads, shape_.head_dim})};
+  auto flat = Linear::together(x, {&query_, &key_, &value_});
+  return {flat[0].view({rows, shape_.heads, shape_.head_dim}), flat[1].view({rows, shape_.kv_heads, shape_.head_dim}),
+          flat[2].view({rows, shape_.kv_heads, shape_.head_dim})};
 }
 
 }  // namespace nuri::nn

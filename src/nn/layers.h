@@ -1,5 +1,8 @@
 #pragma once
 
+#include <initializer_list>
+#include <vector>
+
 #include "ops/ops.h"
 #include "weights/weight_view.h"
 
@@ -9,11 +12,13 @@ namespace nuri::nn {
 class Linear {
  public:
   Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation = 0.02);
-  at::Tensor operator()(const at::Tensor& x) const { return ops::linear(x, weight_, bias_); }
-  const at::Tensor& weight() const { return weight_; }
+  at::Tensor operator()(const at::Tensor& x) const { return ops::linear(x, factor_.weight, factor_.bias); }
+  const at::Tensor& weight() const { return factor_.weight; }
+  // Each of several layers' outputs for the same x: one call where one kernel can make them all.
+  static std::vector<at::Tensor> together(const at::Tensor& x, std::initializer_list<const Linear*> layers);
 
  private:
-  at::Tensor weight_, bias_;
+  ops::Factor factor_;
 };
 
 // Rows of weight [count, width] by index.

@@ -16,15 +16,26 @@ constexpr int64_t kFewRows = 16;
 // each block costs little (blocks of 4 MiB were a sixth slower at 8192 columns).
 constexpr int64_t kBlockBytes = 16 << 20;
 
-at::Tensor few_rows(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  int64_t m = x.size(0), n = weight.size(0), k = weight.size(1);
-  at::Tensor y = at::empty({m, n}, x.options());
-  kernels::ConstVector added;
-  if (bias.defined()) added = {bias.const_data_ptr(), element_of(bias)};
-  kernels::few_rows_product(m, n, k, {x.const_data_ptr(), element_of(x), k},
-                            {weight.const_data_ptr(), element_of(weight), weight.stride(0)},
-                            {y.mutable_data_ptr(), element_of(y), n}, added);
-  return y;
+int64_t count_rows(const at::Tensor& x) { return x.numel() / x.size(-1); }
+
+// x [..., K] in whatever shape, its rows one after the other in memory.
+std::vector<at::Tensor> few_rows(const at::Tensor& x, std::span<const Factor> factors) {
+  int64_t m = count_rows(x), k = x.size(-1);
+  std::vector<int64_t> shape = x.sizes().vec();
+  std::vector<at::Tensor> products;
+  std::vector<kernels::FewRowsFactor> jobs;
+  for (const auto& [weight, bias] : factors) {
+    int64_t n = shape.back() = weight.size(0);
+    at::Tensor& y = products.emplace_back(at::empty(shape, x.options()));
+    kernels::ConstVector added;
+    if (bias.defined()) added = {bias.const_data_ptr(), element_of(bias)};
+    jobs.push_back({n,
+                    {weight.const_data_ptr(), element_of(weight), weight.stride(0)},
+                    {y.mutable_data_ptr(), element_of(y), n},
+                    added});
+  }
+  kernels::few_rows_products(m, k, {x.const_data_ptr(), element_of(x), k}, jobs);
+  return products;
 }
 
 // The product in float32, some rows of the weight at a time, so that no whole copy of it is made.
@@ -50,23 +61,38 @@ at::Tensor in_float_blocks(const at::Tensor& x, const at::Tensor& weight, const 
   return y;
 }
 
-}  // namespace
+// Whether kernels, or libtorch in blocks of float32, can make the product.
+bool fits(const at::Tensor& x, const Factor& factor) {
+  const auto& [weight, bias] = factor;
+  return x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1) && weight.is_contiguous() &&
+         x.scalar_type() == weight.scalar_type() && (!bias.defined() || bias.is_contiguous()) && x.numel() > 0 &&
+         kernels_may_run({x, weight, bias});
+}
 
-at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  at::ScalarType type = weight.scalar_type();
-  bool fits = x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1) && weight.is_contiguous() &&
-              x.scalar_type() == type && (!bias.defined() || bias.is_contiguous());
-  if (fits && x.numel() > 0 && kernels_may_run({x, weight, bias})) {
-    int64_t count = x.numel() / x.size(-1);
-    bool few = count <= kFewRows, slow = !multiplies_fast(type);
-    if (few || slow) {
-      at::Tensor rows = x.reshape({count, x.size(-1)}).contiguous();
-      std::vector<int64_t> shape = x.sizes().vec();
-      shape.back() = weight.size(0);
-      return (few ? few_rows(rows, weight, bias) : in_float_blocks(rows, weight, bias)).view(shape);
-    }
+at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {
+  const auto& [weight, bias] = factor;
+  if (fits(x, factor) && !multiplies_fast(weight.scalar_type())) {
+    std::vector<int64_t> shape = x.sizes().vec();
+    shape.back() = weight.size(0);
+    return in_float_blocks(x.reshape({count_rows(x), x.size(-1)}).contiguous(), weight, bias).view(shape);
   }
   return at::linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
+}
+
+}  // namespace
+
+std::vector<at::Tensor> linears(const at::Tensor& x, std::span<const Factor> factors) {
+  auto is_fit = [&](const Factor& factor) { return fits(x, factor); };
+  if (std::all_of(factors.begin(), factors.end(), is_fit) && count_rows(x) <= kFewRows)
+    return few_rows(x.is_contiguous() ? x : x.contiguous(), factors);
+  std::vector<at::Tensor> products;
+  for (const Factor& factor : factors) products.push_back(many_rows(x, factor));
+  return products;
+}
+
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  Factor factor{weight, bias};
+  return linears(x, {&factor, 1})[0];
 }
 
 }  // namespace nuri::ops

@@ -50,8 +50,4 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
   TORCH_INTERNAL_ASSERT(false);
 }
 
-at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
-  return activate(gate, activation) * up;
-}
-
 }  // namespace nuri::ops

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 // Checked operators: they know tensors and devices, and no model. Each takes the fastest path that its
 // arguments allow; where gradients are wanted, every path keeps the graph.
@@ -12,6 +13,13 @@ namespace nuri::ops {
 
 // x [..., K] times weight [N, K] transposed, plus bias [N] -> [..., N].
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+
+// Weight [N, K] and bias [N], or none, of a product.
+struct Factor {
+  at::Tensor weight, bias;
+};
+// Each of linear(x, factor); where kernels do the work, in one call for all, for which threads meet once.
+std::vector<at::Tensor> linears(const at::Tensor& x, std::span<const Factor> factors);
 
 // Over the last dimension; computed in float32, result in x's type. (Zhang and Sennrich 2019)
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
@@ -40,12 +48,15 @@ bool can_attend_paged(const at::Tensor& query, const at::Tensor& keys, const at:
 void paged_attention(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
                      std::span<const PagedRow> rows, double scale, int64_t window, at::Tensor& out);
 
+// Row i of x [N, K, D] becomes position offsets[i] of block blocks[i] of `cache` [blocks, K, 16, D]; both [N] int64.
+void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, at::Tensor& cache);
+
 enum class Activation { gelu, gelu_tanh, quick_gelu, relu, silu, tanh };
 // By the reference's name ("gelu_pytorch_tanh"); nothing for a name that is not known.
 std::optional<Activation> activation_from_name(std::string_view name);
 at::Tensor activate(const at::Tensor& x, Activation activation);
 
-// silu(gate) * up
+// act(gate) * up, of one shape.
 at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation);
 
 // Gives kernels libtorch's threads; 0: as many as libtorch chooses. Called once by whoever starts work. Throws

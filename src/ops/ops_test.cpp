@@ -43,6 +43,21 @@ TEST(Linear, ViewsAndEmptyInputsWork) {
   EXPECT_EQ(ops::linear(at::zeros({0, 20}), weight).sizes(), (at::IntArrayRef{0, 10}));
 }
 
+TEST(Linear, SeveralAtOnceAreEachAlone) {
+  for (at::ScalarType type : {at::kFloat, at::kBFloat16})
+    for (int64_t rows : {1, 9, 40}) {
+      at::Tensor x = at::randn({2, rows, 33}).to(type);
+      std::vector<Factor> factors;
+      for (int64_t outputs : {70, 1, 3, 129})
+        factors.push_back(
+            {at::randn({outputs, 33}).to(type), outputs > 2 ? at::randn({outputs}).to(type) : at::Tensor()});
+      auto found = ops::linears(x, factors);
+      ASSERT_EQ(found.size(), factors.size());
+      for (size_t i = 0; i < factors.size(); ++i)
+        EXPECT_TRUE(at::equal(found[i], ops::linear(x, factors[i].weight, factors[i].bias))) << i << " " << rows;
+    }
+}
+
 TEST(Linear, KeepsTheGraphWhereGradientsAreWanted) {
   for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     at::Tensor x = at::randn({3, 8}).to(type), weight = at::randn({4, 8}).to(type).requires_grad_();
@@ -66,6 +81,32 @@ TEST(RmsNorm, IsItsFormulaInEveryType) {
       EXPECT_LT(relative_error(with_graph.detach(), exact), tolerance) << width << " " << type;
       EXPECT_LT(relative_error(without, exact), tolerance) << width << " " << type;
     }
+}
+
+TEST(Gated, IsItsFormulaInEveryType) {
+  for (auto [type, tolerance] : {std::pair{at::kFloat, 1e-6}, {at::kBFloat16, 8e-3}, {at::kHalf, 1e-3}})
+    for (Activation activation : {Activation::silu, Activation::gelu_tanh}) {
+      at::Tensor gate = at::randn({5, 70}).to(type), up = at::randn({70, 5}).to(type).t();
+      at::Tensor exact = activate(gate.to(at::kDouble), activation) * up.to(at::kDouble);
+      EXPECT_LT(relative_error(ops::gated(gate, up, activation), exact), tolerance) << type;
+      at::Tensor with_graph = ops::gated(gate.clone().requires_grad_(), up, activation);
+      EXPECT_TRUE(with_graph.requires_grad());
+      EXPECT_LT(relative_error(with_graph.detach(), exact), tolerance) << type;
+    }
+}
+
+// Both ways to store, the second for a cache whose positions do not follow one another.
+TEST(StorePaged, PutsRowsWhereTheyBelong) {
+  at::Tensor x = at::randn({3, 2, 5}), blocks = at::tensor({1, 0, 1}, at::kLong),
+             offsets = at::tensor({15, 0, 3}, at::kLong);
+  for (bool contiguous : {true, false}) {
+    at::Tensor cache = contiguous ? at::zeros({2, 2, 16, 5}) : at::zeros({2, 16, 2, 5}).transpose(1, 2);
+    ops::store_paged(x, blocks, offsets, cache);
+    EXPECT_TRUE(at::equal(cache[1].select(1, 15), x[0]));
+    EXPECT_TRUE(at::equal(cache[0].select(1, 0), x[1]));
+    EXPECT_TRUE(at::equal(cache[1].select(1, 3), x[2]));
+    EXPECT_EQ(cache.count_nonzero().item<int64_t>(), x.numel());
+  }
 }
 
 TEST(RotateHalf, IsItsFormulaInEveryType) {

@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "kernels/convert.h"
+#include "kernels/silu_gate.h"
 #include "ops/kernel_access.h"
 #include "ops/ops.h"
 
@@ -34,6 +35,13 @@ void for_each_row(const at::Tensor& x, at::Tensor& y, int64_t width, const Chang
   });
 }
 
+// `x` itself where it already is what a kernel reads: an operator of libtorch that has nothing to do costs as much as
+// the work on one row.
+at::Tensor as_floats(const at::Tensor& x) {
+  return x.scalar_type() == at::kFloat && x.is_contiguous() ? x : x.to(at::kFloat).contiguous();
+}
+at::Tensor in_order(const at::Tensor& x) { return x.is_contiguous() ? x : x.contiguous(); }
+
 float sum_of_squares(const float* values, int64_t count) {
   constexpr int64_t kLanes = 16;  // sums side by side: one after the other would wait for each addition
   std::array<float, kLanes> lanes{};
@@ -47,10 +55,11 @@ float sum_of_squares(const float* values, int64_t count) {
 }
 
 at::Tensor rms_norm_rows(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  at::Tensor in = x.contiguous(), y = at::empty_like(in), scale = weight.to(at::kFloat).contiguous();
+  at::Tensor in = in_order(x), y = at::empty_like(in), scale = in_order(weight);
   int64_t width = x.size(-1);
-  const float* factors = scale.const_data_ptr<float>();
   Element type = element_of(x);
+  std::vector<float> factors(width);
+  kernels::convert(scale.const_data_ptr(), type, factors.data(), Element::float32, width);
   for_each_row(in, y, width, [&](int64_t, float* row) {
     float mean = sum_of_squares(row, width) / static_cast<float>(width);
     float factor = 1.0f / std::sqrt(mean + static_cast<float>(epsilon));
@@ -66,8 +75,7 @@ at::Tensor rms_norm_rows(const at::Tensor& x, const at::Tensor& weight, double e
 }
 
 at::Tensor rotate_half_rows(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
-  at::Tensor in = x.contiguous(), y = at::empty_like(in);
-  at::Tensor c = cosine.to(at::kFloat).contiguous(), s = sine.to(at::kFloat).contiguous();
+  at::Tensor in = in_order(x), y = at::empty_like(in), c = as_floats(cosine), s = as_floats(sine);
   int64_t heads = x.size(1), half = x.size(2) / 2;
   for_each_row(in, y, heads * 2 * half, [&](int64_t row, float* values) {
     const float* cosines = c.const_data_ptr<float>() + row * half;
@@ -82,7 +90,19 @@ at::Tensor rotate_half_rows(const at::Tensor& x, const at::Tensor& cosine, const
   return y;
 }
 
+at::Tensor silu_gate(const at::Tensor& gate, const at::Tensor& up) {
+  at::Tensor g = in_order(gate), u = in_order(up), y = at::empty_like(g);
+  kernels::silu_gate(g.const_data_ptr(), u.const_data_ptr(), y.mutable_data_ptr(), element_of(y), y.numel());
+  return y;
+}
+
 }  // namespace
+
+at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
+  bool fits = activation == Activation::silu && gate.sizes() == up.sizes() && gate.scalar_type() == up.scalar_type();
+  if (fits && kernels_may_run({gate, up})) return silu_gate(gate, up);
+  return activate(gate, activation) * up;
+}
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
   bool fits = x.dim() >= 1 && x.numel() > 0 && weight.numel() == x.size(-1) && x.scalar_type() == weight.scalar_type();

@@ -89,12 +89,6 @@ struct NamedTemplate {
 };
 using Templates = std::map<std::string, NamedTemplate>;
 
-// A folder or a pipe of that name is there too: reading it will say what is wrong.
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
-
 [[noreturn]] void bad_entry(const fs::path& file, const Json& found) {
   throw Error(ErrorKind::format,
               fmt::format("{}: chat_template: found {}, expected a string, an object of strings, or a "

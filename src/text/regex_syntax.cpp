@@ -12,7 +12,7 @@
 namespace nuri {
 namespace {
 
-constexpr size_t kMaxDepth = 100;
+constexpr size_t kDeepest = 100;
 
 bool digit(char c) { return c >= '0' && c <= '9'; }
 bool octal(char c) { return c >= '0' && c <= '7'; }
@@ -103,7 +103,7 @@ class Rewriter {
   // ---- groups
 
   void push_group(std::string_view opening, size_t length) {
-    if (groups_.size() > kMaxDepth) unsupported(fmt::format("groups deeper than {}", kMaxDepth));
+    if (groups_.size() > kDeepest) unsupported(fmt::format("groups deeper than {}", kDeepest));
     groups_.push_back({out_.size(), 0, groups_.back().extended});
     out_ += opening;
     at_ += length;
@@ -153,7 +153,7 @@ class Rewriter {
       // The option reaches to the end of its group, over every alternative to come.
       out_ += opening;
       ++groups_.back().closings;
-      if (groups_.back().closings > kMaxDepth) unsupported(fmt::format("more than {} options", kMaxDepth));
+      if (groups_.back().closings > kDeepest) unsupported(fmt::format("more than {} options", kDeepest));
       at_ = i + 1;
     }
     groups_.back().extended = extended;
@@ -350,7 +350,7 @@ class Rewriter {
 
   // Reads behind '['; returns whether the class is negated.
   bool parse_class(RegexClass& set, size_t depth) {
-    if (depth > kMaxDepth) unsupported(fmt::format("classes deeper than {}", kMaxDepth));
+    if (depth > kDeepest) unsupported(fmt::format("classes deeper than {}", kDeepest));
     const bool negated = peek() == '^';
     if (negated) ++at_;
     std::vector<std::string> operands;  // of &&, but for the last

@@ -59,6 +59,7 @@ constexpr int kWeightBits = 22;
   /* columns [begin, end) of y */                                                                       \
   void few_rows(const FewRows& job, int64_t begin, int64_t end);                                        \
   void paged_head(const PagedHead& job);                                                                \
+  void silu_gate(const void* gate, const void* up, void* out, Element type, int64_t count);             \
   void weighted_bytes(const WeightedBytes& job);                                                        \
   }
 NURI_DECLARE_KERNELS(scalar)

@@ -37,6 +37,9 @@ inline Vec sub(Vec a, Vec b) {
 inline Vec mul(Vec a, Vec b) {
   return each([&](int i) { return a.lane[i] * b.lane[i]; });
 }
+inline Vec div(Vec a, Vec b) {
+  return each([&](int i) { return a.lane[i] / b.lane[i]; });
+}
 inline Vec fma(Vec a, Vec b, Vec c) {
   return each([&](int i) { return a.lane[i] * b.lane[i] + c.lane[i]; });
 }
