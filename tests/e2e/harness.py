@@ -20,7 +20,7 @@ BUNDLED = ROOT / "models/emoji-world"
 VERBS = ("ask", "chat", "forward", "preprocess", "tokenize", "inspect", "bench", "train", "eval")
 SANITIZED = os.environ.get("NURI_SANITIZE") == "1"
 # Nobody should wait so long; a busy machine may.
-PATIENCE = 300
+PATIENCE = 1000
 
 
 def run(*arguments, timeout=PATIENCE, **options):
