@@ -4,6 +4,7 @@
 include(CMakePackageConfigHelpers)
 
 install(TARGETS nuri_cli libnuri)
+install(TARGETS nuri_video LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 file(GLOB public_headers CONFIGURE_DEPENDS src/tasks/*.h)
 foreach(header ${public_headers})
   file(STRINGS ${header} private REGEX "^// Not installed")

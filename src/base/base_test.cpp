@@ -8,18 +8,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "base/test_support.h"
 
 namespace nuri {
 namespace {
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 TEST(ConfigReader, ReadsTypesAndListsAssumptions) {
   ConfigReader config(parse_json(R"({"a": 3, "b": {"c": "x"}, "n": null, "f": 224.0})", "t.json"), "t.json");
@@ -76,8 +68,7 @@ TEST(Json, TakesTimeLinearInTheKeys) {
 }
 
 TEST(AtomicFile, LeavesNothingBehindWithoutCommit) {
-  auto folder = std::filesystem::temp_directory_path() / "nuri_atomic_test";
-  std::filesystem::create_directory(folder);
+  TestFolder folder;
   { AtomicFile(folder / "a").write("half"); }
   EXPECT_TRUE(std::filesystem::is_empty(folder));
   write_file_atomically(folder / "a", "whole");
@@ -86,13 +77,10 @@ TEST(AtomicFile, LeavesNothingBehindWithoutCommit) {
   EXPECT_EQ(read_file(folder / "a"), "another");
   EXPECT_NO_THROW(expect_writable(folder / "b"));
   EXPECT_FALSE(std::filesystem::exists(folder / "b"));
-  std::filesystem::remove_all(folder);
 }
 
 TEST(AtomicFile, KeepsWhatIsNoFile) {
-  auto folder = std::filesystem::temp_directory_path() / "nuri_atomic_kind_test";
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directory(folder);
+  TestFolder folder;
   EXPECT_THROW(write_file_atomically(folder, "x"), Error);
   EXPECT_THROW(write_file_atomically("/dev/full", "x"), Error);
   EXPECT_NO_THROW(write_file_atomically("/dev/null", "x"));
@@ -102,7 +90,6 @@ TEST(AtomicFile, KeepsWhatIsNoFile) {
   write_file_atomically(folder / "link", "y");
   EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
   EXPECT_EQ(read_file(folder / "a"), "y");
-  std::filesystem::remove_all(folder);
 }
 
 TEST(CounterRandom, IsAFunctionOfSeedStreamAndCounter) {

@@ -45,6 +45,11 @@ void add_verbs(CLI::App& app) {
   add_tokenize(app);
   add_inspect(app);
   add_bench(app);
+  add_match(app);
+  add_ground(app);
+  add_embed(app);
+  add_index(app);
+  add_search(app);
   add_train(app);
   add_eval(app);
 }
@@ -85,6 +90,17 @@ void add_generation_flags(CLI::App* verb, GenerationOptions& options) {
 
 void add_max_pixels(CLI::App* verb, PictureLimits& limits) {
   verb->add_option("--max-pixels", limits.max_pixels, "Largest picture that is decoded")
+      ->check(at_least(1))
+      ->capture_default_str();
+}
+
+void add_videos(CLI::App* verb, std::vector<std::string>& videos, VideoOptions& options) {
+  verb->add_option("-v,--video", videos, "A video; a model that watches none is shown some of its frames as pictures")
+      ->allow_extra_args(false);
+  auto* rate = verb->add_option("--fps", options.frames_per_second, "Frames a second that are looked at");
+  verb->add_option("--frames", options.frames, "Frames that are looked at in all")->check(at_least(1))->excludes(rate);
+  verb->add_option("--max-seconds", options.max_seconds, "Longest video that is read")->capture_default_str();
+  verb->add_option("--max-frames", options.max_frames, "Most frames that are looked at")
       ->check(at_least(1))
       ->capture_default_str();
 }

@@ -16,6 +16,11 @@ void add_preprocess(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_match(CLI::App& app);
+void add_ground(CLI::App& app);
+void add_embed(CLI::App& app);
+void add_index(CLI::App& app);
+void add_search(CLI::App& app);
 void add_train(CLI::App& app);
 void add_eval(CLI::App& app);
 
@@ -27,6 +32,8 @@ void add_model_flags(CLI::App* verb, ModelOptions& options);
 // --greedy, --temperature, --top-p, --top-k, --min-p, penalties, --max-tokens, --stop, --seed.
 void add_generation_flags(CLI::App* verb, GenerationOptions& options);
 void add_max_pixels(CLI::App* verb, PictureLimits& limits);
+// -v, --fps, --frames and the bounds on videos.
+void add_videos(CLI::App* verb, std::vector<std::string>& videos, VideoOptions& options);
 
 // Standard output takes no more.
 class OutputError : public Error {
@@ -34,6 +41,8 @@ class OutputError : public Error {
   explicit OutputError(const std::string& reason);
 };
 
+// [{"label", "box": [x1, y1, x2, y2]}]
+Json boxes_json(const std::vector<PictureBox>& boxes);
 // One JSON object on standard output.
 void print_json(const Json& object);
 // Throws OutputError.

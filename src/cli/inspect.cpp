@@ -2,16 +2,32 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdio>
+
 #include "base/memory.h"
 #include "cli/cli.h"
+#include "cli/terminal.h"
 
 namespace nuri::cli {
 namespace {
 
 struct Flags {
   InspectRequest request;
+  std::string image;
   bool json = false;
 };
+
+// "448x672", width and height.
+void read_size(const std::string& text, InspectRequest& request) {
+  constexpr int64_t kLargestSide = 1 << 16;
+  char behind = 0;
+  int read = std::sscanf(text.c_str(), "%ldx%ld%c", &request.width, &request.height, &behind);
+  if (read != 2 || std::min(request.width, request.height) < 1 ||
+      std::max(request.width, request.height) > kLargestSide)
+    throw Error(ErrorKind::usage, fmt::format("--image: found {}, expected WIDTHxHEIGHT, sides of 1 to {}",
+                                              one_line(text), kLargestSide));
+}
 
 // 7,063,427,072
 std::string grouped(int64_t number) {
@@ -21,16 +37,24 @@ std::string grouped(int64_t number) {
   return digits;
 }
 
+double percent(int64_t part, int64_t total) { return 100 * static_cast<double>(part) / static_cast<double>(total); }
+
 std::string row(std::string_view what, std::string_view text) { return fmt::format("{:<12}  {}\n", what, text); }
 
 std::string parameters_table(const Json& parameters) {
   auto total = parameters["total"].get<int64_t>();
   std::string text = row("parameters", grouped(total));
+  auto part = [&](const char* key, const char* what) {
+    auto count = parameters[key].get<int64_t>();
+    if (count != total) text += row("", fmt::format("{} {} ({:.1f} %)", grouped(count), what, percent(count, total)));
+  };
+  part("active", "work on one token");
+  part("trained", "are trained, the rest stays frozen");
   size_t width = 0;
   for (const auto& [name, count] : parameters["by_module"].items()) width = std::max(width, name.size());
   for (const auto& [name, count] : parameters["by_module"].items())
     text += row("", fmt::format("{:<{}}  {:>18}  {:5.1f} %", name, width, grouped(count.get<int64_t>()),
-                                100 * count.get<double>() / static_cast<double>(total)));
+                                percent(count.get<int64_t>(), total)));
   return text;
 }
 
@@ -111,8 +135,13 @@ void add_inspect(CLI::App& app) {
   verb->add_option("MODEL", flags->request.model, "A model folder, a config.json, or the name of a bundled model")
       ->required();
   verb->add_option("--dtype", flags->request.dtype, "float32, bfloat16 or float16; as in the file when not given");
+  verb->add_option("--image", flags->image,
+                   "Size of the picture that is counted, where the model takes pictures as they are (448x448)");
   verb->add_flag("--json", flags->json, "One JSON object in place of the table");
-  verb->callback([flags] { run(*flags); });
+  verb->callback([flags] {
+    if (!flags->image.empty()) read_size(flags->image, flags->request);
+    run(*flags);
+  });
 }
 
 }  // namespace nuri::cli

@@ -7,21 +7,13 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/test_support.h"
 
 namespace nuri {
 namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 // A file's bytes out of a header and its data; the length can lie.
 std::string file_of(const std::string& header, size_t data_bytes, uint64_t claimed_more = 0) {
@@ -34,21 +26,6 @@ std::string file_of(const std::string& header, size_t data_bytes, uint64_t claim
 SafetensorsHeader parse(const std::string& bytes) {
   return parse_safetensors(std::as_bytes(std::span(bytes.data(), bytes.size())), "f");
 }
-
-class Folder {
- public:
-  Folder() : path_(fs::temp_directory_path() / fmt::format("nuri_safetensors_{}", ::getpid())) {
-    fs::remove_all(path_);
-    fs::create_directory(path_);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  fs::path operator/(const char* name) const { return path_ / name; }
-  const fs::path& path() const { return path_; }
-  void write(const char* name, std::string_view text) const { write_file_atomically(path_ / name, text); }
-
- private:
-  fs::path path_;
-};
 
 TEST(DType, NamesAndSizes) {
   for (DType dtype : {DType::F64, DType::BF16, DType::BOOL, DType::U64, DType::F8_E5M2})
@@ -162,7 +139,7 @@ TEST(Safetensors, ShowsHostileNamesOnOneShortLine) {
 }
 
 TEST(Safetensors, RoundTrip) {
-  Folder folder;
+  TestFolder folder;
   const float numbers[] = {1.5f, -2.0f, 3.25f, 0.0f, 1e30f, -1.0f};
   const uint8_t bytes[] = {1, 2, 3};
   const int64_t scalar = -7;
@@ -194,7 +171,7 @@ TEST(Safetensors, RoundTrip) {
 }
 
 TEST(Safetensors, WritesNoFileOfAnImpossibleTensor) {
-  Folder folder;
+  TestFolder folder;
   const float one = 1;
   auto written = [&](std::vector<TensorData> tensors) {
     return message_of([&] { write_safetensors(folder / "t.safetensors", tensors); });
@@ -220,7 +197,7 @@ class CheckpointTest : public ::testing::Test {
     folder_.write("model.safetensors.index.json", R"({"metadata":{"total_size":20},"weight_map":)" + weight_map + "}");
     return message_of([&] { Checkpoint::open(folder_.path()); });
   }
-  Folder folder_;
+  TestFolder folder_;
   const float numbers_[3] = {1, 2, 3};
 };
 

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <exception>
 
@@ -22,6 +23,46 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 at::Tensor to_tensor(const std::vector<int64_t>& values, at::Device device) {
   return at::tensor(values, at::kLong).to(device);
 }
+
+// Throws Error(usage) for tensors that no model gives.
+void check(const DecoderInput& input, int64_t width) {
+  const at::Tensor& rows = input.embeddings;
+  if (rows.dim() != 2 || rows.size(1) != width)
+    throw Error(ErrorKind::usage, fmt::format("the prompt's embeddings: found shape [{}], expected [tokens, {}]",
+                                              fmt::join(rows.sizes(), ", "), width));
+  if (!input.positions.defined()) return;
+  at::IntArrayRef shape = input.positions.sizes();
+  if (shape != at::IntArrayRef({rows.size(0)}) && shape != at::IntArrayRef({3, rows.size(0)}))
+    throw Error(ErrorKind::usage, fmt::format("the prompt's positions: found shape [{}], expected [{}] or [3, {}]",
+                                              fmt::join(shape, ", "), rows.size(0), rows.size(0)));
+}
+
+// Positions of a step's rows, one after the other.
+class StepPositions {
+ public:
+  // Rows [past, past + count) of a sequence.
+  void add(const DecoderInput& input, int64_t past, int64_t count) {
+    int64_t known = input.positions.defined() ? input.embeddings.size(0) : 0;
+    for (int64_t plane = 0; plane < 3; ++plane)
+      for (int64_t i = past; i < past + count; ++i) planes_[plane].push_back(i + input.shift);
+    if (past >= known) return;
+    at::Tensor given = input.positions.dim() == 2 ? input.positions : input.positions.expand({3, known});
+    given = given.contiguous();
+    flat_ = flat_ && input.positions.dim() == 1;
+    for (int64_t plane = 0; plane < 3; ++plane)
+      std::copy_n(given.const_data_ptr<int64_t>() + plane * known + past, count, planes_[plane].end() - count);
+  }
+
+  // [T], or [3, T] where a row has three.
+  at::Tensor tensor(at::Device device) const {
+    if (flat_) return to_tensor(planes_[0], device);
+    return at::stack({to_tensor(planes_[0], device), to_tensor(planes_[1], device), to_tensor(planes_[2], device)});
+  }
+
+ private:
+  std::array<std::vector<int64_t>, 3> planes_;
+  bool flat_ = true;
+};
 
 }  // namespace
 
@@ -43,7 +84,7 @@ std::string_view finish_name(FinishReason reason) {
 
 struct Engine::Task {
   explicit Task(Request asked) : request(std::move(asked)), history(request.ids) {
-    generation.prompt_tokens = static_cast<int64_t>(request.ids.size());
+    generation.prompt_tokens = request.input.embeddings.size(0);
   }
 
   bool running() const { return generation.finish == FinishReason::running; }
@@ -109,7 +150,8 @@ Engine::Handle Engine::add(std::unique_ptr<Task> task) {
 
 Engine::Handle Engine::submit(Request request) {
   validate(request.sampling);
-  int64_t prompt = static_cast<int64_t>(request.ids.size());
+  bool made = request.input.embeddings.defined();
+  int64_t prompt = made ? request.input.embeddings.size(0) : static_cast<int64_t>(request.ids.size());
   if (prompt == 0) throw Error(ErrorKind::usage, "the prompt: found no token, expected at least one");
   if (prompt > context_)
     throw Error(ErrorKind::usage, fmt::format("the prompt: found {} tokens, expected at most {}, the context's length",
@@ -119,11 +161,12 @@ Engine::Handle Engine::submit(Request request) {
     throw Error(ErrorKind::resource,
                 fmt::format("the prompt: found {} tokens, expected at most {}, for which the key-value cache has room",
                             prompt, room));
-  int64_t width = model_.limits().width;
-  if (request.embeddings.defined() &&
-      (request.embeddings.dim() != 2 || request.embeddings.size(0) != prompt || request.embeddings.size(1) != width))
-    throw Error(ErrorKind::usage, fmt::format("the prompt's embeddings: found shape [{}], expected [{}, {}]",
-                                              fmt::join(request.embeddings.sizes(), ", "), prompt, width));
+  if (!made) {
+    at::NoGradGuard no_gradients;
+    at::Tensor ids = to_tensor(request.ids, model_.device());
+    request.input = std::move(model_.embed({{"input_ids", ids.unsqueeze(0)}}).front());
+  }
+  check(request.input, model_.limits().width);
   if (request.prefix) request.prefix->truncate(prompt - 1);
   auto task = std::make_unique<Task>(std::move(request));
   task->most_tokens = std::min(task->request.sampling.max_tokens, std::min(context_, room) - prompt + 1);
@@ -172,6 +215,7 @@ void Engine::let_in() {
     // Moved, not shared: a second owner of the last block would ask for room to copy it.
     bool prefixed = task->request.prefix.has_value();
     task->sequence = prefixed ? std::exchange(task->request.prefix, {}) : nn::CachedSequence(*cache_);
+    task->sequence->keep(task->request.input.slots);
     if (promised_blocks() > cache_->free_blocks()) {
       auto held = std::exchange(task->sequence, {});
       if (prefixed) task->request.prefix = std::move(held);
@@ -212,7 +256,8 @@ bool Engine::run_step() {
 
   at::Device device = model_.device();
   Step step;
-  std::vector<int64_t> made, positions;
+  std::vector<int64_t> made;
+  StepPositions positions;
   std::vector<at::Tensor> embeddings;
   auto embed_made = [&] {  // consecutive ones are looked up at once
     if (!made.empty()) embeddings.push_back(model_.embed_made(to_tensor(made, device)));
@@ -221,23 +266,20 @@ bool Engine::run_step() {
   for (auto& [task, begin, count, samples] : batch.pieces) {
     if (!task->started) task->started = Clock::now();
     int64_t past = task->sequence->length();
-    for (int64_t i = 0; i < count; ++i) positions.push_back(past + i);
     const Request& request = task->request;
+    positions.add(request.input, past, count);
     if (task->decoding()) {
       made.push_back(task->generation.ids.back());
     } else {
       embed_made();
-      std::vector<int64_t> ids(request.ids.begin() + past, request.ids.begin() + past + count);
-      embeddings.push_back(request.embeddings.defined()
-                               ? request.embeddings.narrow(0, past, count).to(device, model_.dtype())
-                               : model_.embed(to_tensor(ids, device), {}));
+      embeddings.push_back(request.input.embeddings.narrow(0, past, count).to(device, model_.dtype()));
     }
     step.sequences.push_back({begin, count, &*task->sequence, task->decoding() ? 0 : task->prompt()});
     if (samples) step.logit_rows.push_back(begin + count - 1);
   }
   embed_made();
   step.embeddings = embeddings.size() == 1 ? embeddings[0] : at::cat(embeddings);
-  step.positions = to_tensor(positions, device);
+  step.positions = positions.tensor(device);
   at::Tensor logits = model_.step(step, *cache_).to(at::kCPU, at::kFloat).contiguous();
 
   int64_t row = 0, width = logits.size(-1);
@@ -299,7 +341,7 @@ void Engine::end(Task& task, FinishReason reason) {
   task.generation.finish = reason;
   if (task.request.keep_cached && task.sequence) task.generation.cached = std::move(task.sequence);
   task.sequence.reset();
-  task.request.embeddings.reset();
+  task.request.input = {};
   task.request.prefix.reset();
   // Forks that still wait for the prompt begin it themselves.
   for (Handle fork : std::exchange(task.waiting_forks, {}))

@@ -33,7 +33,7 @@ using TokenCallback = std::function<bool(int64_t id)>;
 
 struct Request {
   std::vector<int64_t> ids;  // the prompt
-  at::Tensor embeddings;     // [ids, D] what the decoder reads (CausalLM::embed); undefined: made from the ids
+  DecoderInput input;        // what the decoder reads (CausalLM::embed); without embeddings: made from the ids
   SamplingOptions sampling;
   std::vector<int64_t> eos;  // ids that close the answer
   uint64_t stream = 0;       // of random numbers: another one gives another sample for the same seed
@@ -66,7 +66,7 @@ class Engine {
   explicit Engine(CausalLM& model, const EngineOptions& options = {});
   ~Engine();
 
-  // Throws Error(usage) for an empty prompt, one that the context cannot hold, embeddings of another shape, or
+  // Throws Error(usage) for an empty prompt, one that the context cannot hold, an input of another shape, or
   // sampling options out of range, Error(resource) for a prompt that the cache cannot hold.
   Handle submit(Request request);
 

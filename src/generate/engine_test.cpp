@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/report.h"
+#include "models/parts/inputs.h"
 #include "models/parts/llama_decoder.h"
 #include "weights/stores.h"
 
@@ -28,15 +29,20 @@ class TinyModel : public CausalLM {
   nn::CacheShape cache_shape() const override { return decoder_.cache_shape(); }
   at::ScalarType dtype() const override { return decoder_.dtype(); }
   at::Device device() const override { return decoder_.device(); }
-  at::Tensor embed(const at::Tensor& ids, const NamedTensors&) override { return decoder_.embed(ids); }
+  std::vector<DecoderInput> embed(const NamedTensors& inputs) override {
+    return split_batch(inputs, decoder_.embed(inputs.at("input_ids")));
+  }
   at::Tensor embed_made(const at::Tensor& ids) override { return decoder_.embed(ids); }
-  at::Tensor step(const Step& step, nn::KvCache& cache) override {
+  at::Tensor step(const Step& given, nn::KvCache& cache) override {
+    Step step = given;
+    if (on_step) on_step(step);
     ++steps;
     rows += step.embeddings.size(0);
     return decoder_.step(step, cache);
   }
 
   int64_t steps = 0, rows = 0;
+  std::function<void(Step&)> on_step;
 
  private:
   static ConfigReader config(Json changes) {
@@ -107,7 +113,7 @@ TEST(Engine, StepsGiveTheLogitsOfTheWholeForward) {
     nn::CachedSequence sequence(cache);
     for (int64_t begin = 0, count; begin < 40; begin += count) {
       count = std::min<int64_t>(begin == 0 ? 19 : 7, 40 - begin);
-      Step step{model.embed(all.narrow(0, begin, count), {}),
+      Step step{model.embed_made(all.narrow(0, begin, count)),
                 at::arange(begin, begin + count),
                 {{0, count, &sequence, 40}},
                 {0, count - 1}};
@@ -163,8 +169,38 @@ TEST(Engine, EmbeddingsStandForTheirIds) {
   TinyModel model;
   at::NoGradGuard no_gradients;
   Request by_ids = request(prompt(30, 3), 10), by_embeddings = by_ids;
-  by_embeddings.embeddings = model.embed(at::tensor(by_ids.ids, at::kLong), {});
+  by_embeddings.ids.clear();
+  by_embeddings.input.embeddings = model.embed_made(at::tensor(by_ids.ids, at::kLong));
   EXPECT_EQ(alone(model, by_ids), alone(model, by_embeddings));
+}
+
+// Positions reach the model as they were given, in a prompt that takes several steps and behind it, and so do slots.
+TEST(Engine, APromptBringsItsOwnPositionsAndSlots) {
+  TinyModel model;
+  at::NoGradGuard no_gradients;
+  Request given = request(prompt(20, 3), 4);
+  given.input.embeddings = model.embed_made(at::tensor(given.ids, at::kLong));
+  given.input.positions = at::arange(60).view({3, 20});
+  given.input.shift = 7;
+  given.input.slots = std::make_shared<nn::Slots>(nn::Slots{{"seen", at::ones({2})}});
+  EngineOptions options;
+  options.step_rows = 12;
+  Engine engine(model, options);
+  std::vector<std::vector<int64_t>> third;
+  model.on_step = [&](Step& step) {
+    EXPECT_TRUE(step.sequences[0].sequence->slots()->contains("seen"));
+    if (step.positions.dim() == 2) step.positions = step.positions[2];
+    const auto* first = step.positions.const_data_ptr<int64_t>();
+    third.emplace_back(first, first + step.positions.numel());
+  };
+  engine.submit(given);
+  engine.run_until_done();
+  ASSERT_EQ(third.size(), 5u);
+  EXPECT_EQ(third[0].front(), 40);
+  EXPECT_EQ(third[1].front(), 52);
+  EXPECT_EQ(third[1].back(), 59);
+  EXPECT_EQ(third[2], std::vector<int64_t>{27});
+  EXPECT_EQ(third[4], std::vector<int64_t>{29});
 }
 
 TEST(Engine, ForksShareThePromptAndSampleByThemselves) {
@@ -238,9 +274,9 @@ TEST(Engine, AnAnswerEndsWithTheContext) {
             "the prompt: found 21 tokens, expected at most 20, the context's length");
   EXPECT_THAT(failure([&] { engine.submit(request({}, 1)); }, ErrorKind::usage), HasSubstr("found no token"));
   Request wrong = request(prompt(3, 1), 1);
-  wrong.embeddings = at::zeros({3, 31});
+  wrong.input.embeddings = at::zeros({3, 31});
   EXPECT_EQ(failure([&] { engine.submit(wrong); }, ErrorKind::usage),
-            "the prompt's embeddings: found shape [3, 31], expected [3, 32]");
+            "the prompt's embeddings: found shape [3, 31], expected [tokens, 32]");
 }
 
 TEST(Engine, WhatTheCacheKeptIsNotComputedAgain) {

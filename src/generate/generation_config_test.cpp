@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/report.h"
+#include "base/test_support.h"
 
 namespace nuri {
 namespace {
@@ -16,14 +17,8 @@ using testing::HasSubstr;
 
 class GenerationConfigTest : public testing::Test, public ReportSink {
  protected:
-  GenerationConfigTest() {
-    std::filesystem::create_directories(folder_);
-    set_report_sink(this);
-  }
-  ~GenerationConfigTest() override {
-    set_report_sink(nullptr);
-    std::filesystem::remove_all(folder_);
-  }
+  GenerationConfigTest() { set_report_sink(this); }
+  ~GenerationConfigTest() override { set_report_sink(nullptr); }
   void warn(std::string_view line) override { warnings_.emplace_back(line); }
   void progress(std::string_view, int64_t, int64_t, std::string_view) override {}
 
@@ -33,17 +28,10 @@ class GenerationConfigTest : public testing::Test, public ReportSink {
     return read_generation_config(folder_);
   }
   std::string failure(const std::string& own) {
-    try {
-      read(own);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return message_of([&] { read(own); });
   }
 
-  std::filesystem::path folder_ =
-      std::filesystem::temp_directory_path() /
-      ("generation_config_" + std::to_string(getpid()) + testing::UnitTest::GetInstance()->current_test_info()->name());
+  TestFolder folder_;
   std::vector<std::string> warnings_;
 };
 

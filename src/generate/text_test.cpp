@@ -52,7 +52,9 @@ class Parrot : public CausalLM {
   nn::CacheShape cache_shape() const override { return {1, 1, 2}; }
   at::ScalarType dtype() const override { return at::kFloat; }
   at::Device device() const override { return at::kCPU; }
-  at::Tensor embed(const at::Tensor& ids, const NamedTensors&) override { return at::zeros({ids.size(0), 1}); }
+  std::vector<DecoderInput> embed(const NamedTensors& inputs) override {
+    return {{at::zeros({inputs.at("input_ids").size(1), 1})}};
+  }
   at::Tensor embed_made(const at::Tensor& ids) override { return at::zeros({ids.size(0), 1}); }
   at::Tensor step(const Step& step, nn::KvCache&) override {
     for (const auto& piece : step.sequences) {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "kernels/convert.h"
 #include "kernels/dispatch.h"
 
 namespace nuri::kernels {
@@ -75,6 +76,36 @@ void few_rows_products(int64_t m, int64_t k, ConstRows x, std::span<const FewRow
       begin = std::max<int64_t>(begin - held, 0);
       end -= held;
       if (end <= 0) return;
+    }
+  });
+}
+
+void few_rows_product_by_columns(int64_t m, int64_t n, int64_t k, ConstRows x, ConstRows w, Rows y, ConstVector bias) {
+  check(m, k, x, {n, {w.data, w.type, k}, y, bias});
+  check_stride("w", k, w.stride, n);
+  if (m == 0 || n == 0) return;
+  const auto at = [](const auto* data, int64_t elements, Element type) {
+    return static_cast<const std::byte*>(data) + elements * element_bytes(type);
+  };
+  std::vector<float> inputs(static_cast<std::size_t>(m * k)), added(bias.data ? static_cast<std::size_t>(n) : 0);
+  for (int64_t row = 0; row < m; ++row)
+    convert(at(x.data, row * x.stride, x.type), x.type, inputs.data() + row * k, Element::float32, k);
+  if (bias.data) convert(bias.data, bias.type, added.data(), Element::float32, n);
+
+  // Columns at a time: long enough runs of memory, and sums that stay in the cache.
+  constexpr int64_t kGroup = 256, kMost = 1024;
+  const auto kernel = NURI_KERNEL(column_sums);
+  parallel_for(0, (n + kGroup - 1) / kGroup, 1, [&](int64_t first, int64_t last) {
+    std::vector<float> sums(static_cast<std::size_t>(m * kMost));
+    for (int64_t begin = first * kGroup; begin < std::min(last * kGroup, n); begin += kMost) {
+      const int64_t count = std::min({kMost, last * kGroup - begin, n - begin});
+      kernel({m, k, inputs.data(), at(w.data, begin, w.type), w.stride, w.type, sums.data(), count});
+      for (int64_t row = 0; row < m; ++row) {
+        float* const found = sums.data() + row * count;
+        for (int64_t i = 0; i < (bias.data ? count : 0); ++i) found[i] += added[static_cast<std::size_t>(begin + i)];
+        convert(found, Element::float32,
+                static_cast<std::byte*>(y.data) + (row * y.stride + begin) * element_bytes(y.type), y.type, count);
+      }
     }
   });
 }

@@ -39,6 +39,11 @@ struct FewRowsFactor {
 // sizes or strides shorter than a row.
 void few_rows_products(int64_t m, int64_t k, ConstRows x, std::span<const FewRowsFactor> factors);
 
+// y[m, n] = sum_k x[m, k] w[k, n] (+ bias[n]), for weights that lie the other way round: w [k, n], as a checkpoint that
+// multiplies from the right has them. Otherwise as above.
+void few_rows_product_by_columns(int64_t m, int64_t n, int64_t k, ConstRows x, ConstRows w, Rows y,
+                                 ConstVector bias = {});
+
 // With one factor.
 void few_rows_product(int64_t m, int64_t n, int64_t k, ConstRows x, ConstRows w, Rows y, ConstVector bias = {});
 

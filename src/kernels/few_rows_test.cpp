@@ -18,26 +18,30 @@ struct Case {
   int64_t m, n, k;
   Element x = Element::float32, w = Element::bfloat16, y = Element::float32;
   bool bias = false;
-  int64_t spare = 0;  // elements between rows
+  int64_t spare = 0;        // elements between rows
+  bool by_columns = false;  // w lies as [k, n]
 };
 
 // Compares with double sums; the bound is that of a float32 sum of k products in any order, and y's rounding.
 void check(const Case& c, uint64_t seed) {
   CounterRandom random(seed);
-  Buffer x(c.x, c.m * (c.k + c.spare)), w(c.w, c.n * (c.k + c.spare)), y(c.y, c.m * (c.n + c.spare));
+  Buffer x(c.x, c.m * (c.k + c.spare)), y(c.y, c.m * (c.n + c.spare));
+  Buffer w(c.w, c.by_columns ? c.k * (c.n + c.spare) : c.n * (c.k + c.spare));
   Buffer bias(Element::bfloat16, c.n);
   x.set_random(random);
   w.set_random(random);
   bias.set_random(random);
   for (int64_t i = 0; i < y.count(); ++i) y.set(i, 7.0);
-  few_rows_product(c.m, c.n, c.k, {x.data(), c.x, c.k + c.spare}, {w.data(), c.w, c.k + c.spare},
-                   {y.data(), c.y, c.n + c.spare}, {c.bias ? bias.data() : nullptr, Element::bfloat16});
+  (c.by_columns ? few_rows_product_by_columns : few_rows_product)(
+      c.m, c.n, c.k, {x.data(), c.x, c.k + c.spare}, {w.data(), c.w, (c.by_columns ? c.n : c.k) + c.spare},
+      {y.data(), c.y, c.n + c.spare}, {c.bias ? bias.data() : nullptr, Element::bfloat16});
   const double unit = c.y == Element::float32 ? 0 : c.y == Element::float16 ? 0x1p-11 : 0x1p-8;
   for (int64_t m = 0; m < c.m; ++m) {
     for (int64_t n = 0; n < c.n; ++n) {
       double sum = c.bias ? bias.get(n) : 0.0, size = std::abs(sum);
       for (int64_t k = 0; k < c.k; ++k) {
-        const double product = x.get(m * (c.k + c.spare) + k) * w.get(n * (c.k + c.spare) + k);
+        const double product =
+            x.get(m * (c.k + c.spare) + k) * w.get(c.by_columns ? k * (c.n + c.spare) + n : n * (c.k + c.spare) + k);
         sum += product;
         size += std::abs(product);
       }
@@ -71,6 +75,22 @@ TEST_P(FewRowsProduct, EveryType) {
           check({m, 21, 50, x, w, y, false, 3}, static_cast<uint64_t>(m));
         }
       }
+    }
+  }
+}
+
+TEST_P(FewRowsProduct, ByColumns) {
+  const auto by_columns = [](Case c, uint64_t seed) {
+    c.by_columns = true;
+    check(c, seed);
+  };
+  for (int64_t m : {1, 2, 5, 17}) {
+    for (int64_t n : {1, 7, 16, 33, 255, 256, 700, 1300}) by_columns({m, n, 19}, static_cast<uint64_t>(m * n));
+  }
+  for (int64_t k : {0, 1, 3, 4, 5, 64, 1001}) by_columns({3, 21, k}, static_cast<uint64_t>(k));
+  for (Element x : all_elements()) {
+    for (Element w : all_elements()) {
+      for (Element y : all_elements()) by_columns({3, 300, 50, x, w, y, true, 3}, 9);
     }
   }
 }

@@ -21,7 +21,11 @@ void check(const PagedCache& cache, std::span<const PagedQuery> queries, int64_t
                             cache.kv_heads, cache.head_dim));
   }
   for (const PagedQuery& query : queries) {
-    for (int64_t i = 0; i * kBlockPositions < query.length; ++i) {
+    if (query.begin < 0) {
+      throw Error(ErrorKind::internal,
+                  fmt::format("paged_attention: begin: found {}, expected 0 or more", query.begin));
+    }
+    for (int64_t i = query.begin / kBlockPositions; i * kBlockPositions < query.length; ++i) {
       if (query.table[i] < 0 || query.table[i] >= cache.blocks) {
         throw Error(ErrorKind::internal, fmt::format("paged_attention: block {}: found {}, expected one below {}", i,
                                                      query.table[i], cache.blocks));
@@ -33,7 +37,7 @@ void check(const PagedCache& cache, std::span<const PagedQuery> queries, int64_t
 }  // namespace
 
 void paged_attention(const PagedCache& cache, std::span<const PagedQuery> queries, int64_t heads, Element q_type,
-                     float scale, int64_t window) {
+                     float scale) {
   check(cache, queries, heads);
   const auto kernel = NURI_KERNEL(paged_head);
   const int64_t dim = cache.head_dim, group = heads / cache.kv_heads, size = group * dim;
@@ -46,7 +50,7 @@ void paged_attention(const PagedCache& cache, std::span<const PagedQuery> querie
     for (int64_t i = begin; i < end; ++i) {
       const PagedQuery& query = queries[static_cast<std::size_t>(i / cache.kv_heads)];
       const int64_t head = i % cache.kv_heads, place = head * size * element_bytes(q_type);
-      if (query.length > 0) {
+      if (query.begin < query.length) {
         convert(static_cast<const std::byte*>(query.q) + place, q_type, q, Element::float32, size);
         for (int64_t d = 0; d < size; ++d) q[d] *= scale;
         PagedHead job{};
@@ -59,7 +63,7 @@ void paged_attention(const PagedCache& cache, std::span<const PagedQuery> querie
         job.cache_type = cache.type;
         job.block_stride = cache.kv_heads * kBlockPositions * dim;
         job.table = query.table;
-        job.begin = window > 0 ? std::max<int64_t>(0, query.length - window) : 0;
+        job.begin = query.begin;
         job.end = query.length;
         kernel(job);
       } else {

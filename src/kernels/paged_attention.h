@@ -15,21 +15,21 @@ struct PagedCache {
   int64_t blocks, kv_heads, head_dim;
 };
 
-// One query position, the last of its sequence: it sees positions 0 .. length - 1, which lie in the blocks
-// table[0], table[1], ... of 16 positions each.
+// One query position, the last of its sequence: it sees positions begin .. length - 1, of which position p lies in the
+// block table[p / 16].
 struct PagedQuery {
   const void* q;         // [heads, head_dim]
   void* out;             // [heads, head_dim]
   const int32_t* table;  // ceil(length / 16) block numbers
   int64_t length;
+  int64_t begin = 0;  // of a sliding window, of a chunk
 };
 
 // softmax(scale q k) v for each query and head, in float32 with an online softmax; query head h reads key-value head
-// h / (heads / kv_heads), and the queries that share one share its loads. `window` > 0 lets a query see the last
-// `window` positions only, itself included (0: all). q and out have the type `q_type`. A length of 0 gives zeros.
-// Parallel over queries and key-value heads. Throws Error(internal) when heads is no multiple of kv_heads or a table
-// names a block that the cache lacks.
+// h / (heads / kv_heads), and the queries that share one share its loads. q and out have the type `q_type`. A query
+// that sees nothing gives zeros. Parallel over queries and key-value heads. Throws Error(internal) when heads is no
+// multiple of kv_heads, a query begins before its sequence or a table names a block that the cache lacks.
 void paged_attention(const PagedCache& cache, std::span<const PagedQuery> queries, int64_t heads, Element q_type,
-                     float scale, int64_t window = 0);
+                     float scale);
 
 }  // namespace nuri::kernels

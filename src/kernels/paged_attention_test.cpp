@@ -20,6 +20,7 @@ struct Case {
   Element cache = Element::bfloat16, q = Element::float32;
   int64_t window = 0;
   double sharpness = 1.0;
+  int64_t first(int64_t length) const { return window > 0 ? std::max<int64_t>(0, length - window) : 0; }
 };
 
 // A cache whose unused places hold NaN, so that reading one shows, and sequences whose blocks lie in random order.
@@ -70,13 +71,12 @@ void check(const Case& c, uint64_t seed) {
   for (std::size_t s = 0; s < c.lengths.size(); ++s) {
     const auto place = static_cast<int64_t>(s) * row * element_bytes(c.q);
     queries.push_back({static_cast<std::byte*>(f.q.data()) + place, static_cast<std::byte*>(f.out.data()) + place,
-                       f.tables[s].data(), c.lengths[s]});
+                       f.tables[s].data(), c.lengths[s], c.first(c.lengths[s])});
   }
   const float scale = 1.0f / std::sqrt(static_cast<float>(c.dim));
-  paged_attention({f.keys.data(), f.values.data(), c.cache, f.blocks, c.kv_heads, c.dim}, queries, c.heads, c.q, scale,
-                  c.window);
+  paged_attention({f.keys.data(), f.values.data(), c.cache, f.blocks, c.kv_heads, c.dim}, queries, c.heads, c.q, scale);
   for (std::size_t s = 0; s < c.lengths.size(); ++s) {
-    const int64_t length = c.lengths[s], begin = c.window > 0 ? std::max<int64_t>(0, length - c.window) : 0;
+    const int64_t length = c.lengths[s], begin = c.first(length);
     for (int64_t h = 0; h < c.heads; ++h) {
       const int64_t kv = h / (c.heads / c.kv_heads), place = static_cast<int64_t>(s) * row + h * c.dim;
       std::vector<double> weights;

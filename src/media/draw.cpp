@@ -226,7 +226,7 @@ Image draw_boxes(const Image& image, std::span<const DrawnBox> boxes, const Text
     const DrawnBox& box = boxes[i];
     if (!std::isfinite(box.x1) || !std::isfinite(box.y1) || !std::isfinite(box.x2) || !std::isfinite(box.y2)) continue;
     Area area = clamped(box, static_cast<double>(factor), copy.width, copy.height);
-    marks.push_back({area, distinct_color(i), box.label});
+    marks.push_back({area, distinct_color(box.color.value_or(i)), box.label});
   }
   // Small boxes lie above large ones.
   std::stable_sort(marks.begin(), marks.end(),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@ namespace nuri {
 struct DrawnBox {
   std::string label;
   double x1 = 0, y1 = 0, x2 = 0, y2 = 0;
+  std::optional<size_t> color = {};  // as distinct_color counts; absent: by its place among the boxes
 };
 
 struct DrawStyle {

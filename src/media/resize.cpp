@@ -1,8 +1,10 @@
 #include "media/resize.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <span>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -77,39 +79,74 @@ struct Taps {
   int64_t end() const { return int64_t{first.back()} + count.back(); }
 };
 
-int32_t to_fixed(double weight) {
-  return static_cast<int32_t>((weight < 0 ? -0.5 : 0.5) + weight * (1 << kPrecisionBits));
+int32_t to_fixed(double weight, int bits) {
+  return static_cast<int32_t>((weight < 0 ? -0.5 : 0.5) + weight * (1 << bits)) * (1 << (kPrecisionBits - bits));
+}
+
+// The exact weights of one output after the other.
+class ExactWeights {
+ public:
+  ExactWeights(int64_t in, int64_t out, const Filter& filter)
+      : in_(in),
+        scale_(static_cast<double>(static_cast<float>(in)) / static_cast<double>(out)),
+        filter_(filter),
+        filter_scale_(std::max(scale_, 1.0)),
+        support_(filter.support * filter_scale_) {}
+
+  int64_t stride() const { return static_cast<int64_t>(std::ceil(support_)) * 2 + 1; }
+  // Of output i: the first input; those weights are then there.
+  int64_t weigh(int64_t i) {
+    values_.resize(static_cast<size_t>(stride()));
+    double center = (static_cast<double>(i) + 0.5) * scale_, sum = 0.0, inverse_scale = 1.0 / filter_scale_;
+    int64_t from = std::max<int64_t>(static_cast<int64_t>(center - support_ + 0.5), 0);
+    count_ = std::min(static_cast<int64_t>(center + support_ + 0.5), in_) - from;
+    for (int64_t k = 0; k < count_; ++k) {
+      double offset = static_cast<double>(k + from) - center + 0.5;
+      values_[k] = filter_.weight(offset * inverse_scale);
+      sum += values_[k];
+    }
+    for (int64_t k = 0; k < count_ && sum != 0.0; ++k) values_[k] /= sum;
+    return from;
+  }
+  std::span<const double> values() const { return {values_.data(), static_cast<size_t>(count_)}; }
+
+ private:
+  int64_t in_, count_ = 0;
+  double scale_;
+  Filter filter_;
+  double filter_scale_, support_;
+  std::vector<double> values_;
+};
+
+// As many as let the largest weight of `out` outputs stay below 2^15.
+int bits_of_16(ExactWeights& exact, int64_t out) {
+  double largest = 0;
+  for (int64_t i = 0; i < out; ++i) {
+    exact.weigh(i);
+    for (double weight : exact.values()) largest = std::max(largest, weight);
+  }
+  int bits = 0;
+  while (bits < kPrecisionBits && static_cast<int64_t>(0.5 + largest * (int64_t{2} << bits)) < (1 << 15)) ++bits;
+  return bits;
 }
 
 // Taps for the outputs [start, start + length) of an axis that goes from `in` to `out` pixels.
-Taps make_taps(int64_t in, int64_t out, int64_t start, int64_t length, const Filter& filter) {
-  double scale = static_cast<double>(static_cast<float>(in)) / static_cast<double>(out);
-  double filter_scale = std::max(scale, 1.0);
-  double support = filter.support * filter_scale;
-  double inverse_scale = 1.0 / filter_scale;
+Taps make_taps(int64_t in, int64_t out, int64_t start, int64_t length, const Filter& filter, ResizeStyle style) {
+  ExactWeights exact(in, out, filter);
   Taps taps;
-  taps.stride = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
+  taps.stride = exact.stride();
   if (taps.stride > kMaxWorkBytes / 4 / length)
     throw Error(ErrorKind::resource, fmt::format("resizing {} to {} pixels: the filter needs {} weights for each of {}",
                                                  in, out, taps.stride, length));
+  int bits = style == ResizeStyle::pillow ? kPrecisionBits : bits_of_16(exact, out);
   taps.first.resize(static_cast<size_t>(length));
   taps.count.resize(static_cast<size_t>(length));
   taps.weights.resize(static_cast<size_t>(length * taps.stride));
-  std::vector<double> exact(static_cast<size_t>(taps.stride));
   for (int64_t i = 0; i < length; ++i) {
-    double center = (static_cast<double>(start + i) + 0.5) * scale;
-    int64_t from = std::max<int64_t>(static_cast<int64_t>(center - support + 0.5), 0);
-    int64_t count = std::min(static_cast<int64_t>(center + support + 0.5), in) - from;
-    double sum = 0.0;
-    for (int64_t k = 0; k < count; ++k) {
-      double offset = static_cast<double>(k + from) - center + 0.5;
-      exact[k] = filter.weight(offset * inverse_scale);
-      sum += exact[k];
-    }
-    for (int64_t k = 0; k < count; ++k)
-      taps.weights[i * taps.stride + k] = to_fixed(sum != 0.0 ? exact[k] / sum : exact[k]);
-    taps.first[i] = static_cast<int32_t>(from);
-    taps.count[i] = static_cast<int32_t>(count);
+    taps.first[i] = static_cast<int32_t>(exact.weigh(start + i));
+    taps.count[i] = static_cast<int32_t>(exact.values().size());
+    int32_t* weights = taps.weights.data() + i * taps.stride;
+    for (double weight : exact.values()) *weights++ = to_fixed(weight, bits);
   }
   return taps;
 }
@@ -210,15 +247,17 @@ Image resize_nearest(const Image& image, int64_t width, int64_t height, const Re
   return out;
 }
 
-Image resize_filtered(const Image& image, int64_t width, int64_t height, Resample resample, const Rect& part) {
+Image resize_filtered(const Image& image, int64_t width, int64_t height, Resample resample, const Rect& part,
+                      ResizeStyle style) {
   Filter filter = filter_of(resample);
-  Taps down = make_taps(image.height, height, part.top, part.height, filter);
-  Taps across = make_taps(image.width, width, part.left, part.width, filter);
+  Taps down = make_taps(image.height, height, part.top, part.height, filter, style);
+  Taps across = make_taps(image.width, width, part.left, part.width, filter, style);
   if (height == image.height) return resample_columns(image, across, 0, part.top, part.height);
   if (width == image.width) return resample_rows(image, down, 0, part.left, part.width);
   // Since Pillow 13 the rows go first when the height shrinks by more than twice what the width does; the order shows
   // in the last bit.
-  bool rows_first = image.height > height && image.height - height > 2 * (image.width - width);
+  bool rows_first =
+      style == ResizeStyle::pillow && image.height > height && image.height - height > 2 * (image.width - width);
   int64_t rows = rows_first ? part.height : down.end() - down.begin();
   int64_t columns = rows_first ? across.end() - across.begin() : part.width;
   if (rows > kMaxWorkBytes / (columns * image.channels))
@@ -251,7 +290,8 @@ void unpremultiply(Image& image) {
 
 }  // namespace
 
-Image resize(const Image& image, int64_t width, int64_t height, Resample filter, const std::optional<Rect>& part) {
+Image resize(const Image& image, int64_t width, int64_t height, Resample filter, const std::optional<Rect>& part,
+             ResizeStyle style) {
   constexpr int64_t kMaxSide = std::numeric_limits<int32_t>::max();
   if (width < 1 || height < 1 || width > kMaxSide || height > kMaxSide || image.width < 1 || image.height < 1)
     throw Error(ErrorKind::usage, fmt::format("resizing: found {}x{} to {}x{}, expected sizes from 1 to {}",
@@ -266,10 +306,10 @@ Image resize(const Image& image, int64_t width, int64_t height, Resample filter,
                                                  wanted.width, wanted.height, kMaxWorkBytes));
   if (width == image.width && height == image.height) return crop(image, wanted);
   if (filter == Resample::nearest) return resize_nearest(image, width, height, wanted);
-  if (image.channels != 4) return resize_filtered(image, width, height, filter, wanted);
+  if (image.channels != 4) return resize_filtered(image, width, height, filter, wanted, style);
   Image premultiplied = image;
   premultiply(premultiplied);
-  Image resized = resize_filtered(premultiplied, width, height, filter, wanted);
+  Image resized = resize_filtered(premultiplied, width, height, filter, wanted, style);
   unpremultiply(resized);
   return resized;
 }

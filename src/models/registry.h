@@ -4,6 +4,7 @@
 
 #include "base/config_reader.h"
 #include "models/parts/interface.h"
+#include "models/parts/pair_processor.h"
 #include "models/parts/processor.h"
 #include "weights/stores.h"
 
@@ -18,6 +19,10 @@ struct Family {
   NameRules (*names)(const ConfigReader& config);
   // Reads tokenizer and processor files; null: the family is used on tensors alone.
   std::unique_ptr<Processor> (*processor)(const std::filesystem::path& folder, const ConfigReader& config);
+  // Reads the processor file of pictures; null: an ImageProcessor does.
+  std::unique_ptr<PictureProcessor> (*pictures)(const std::filesystem::path& folder) = nullptr;
+  // Of a family that puts texts and pictures into one space.
+  std::unique_ptr<PairProcessor> (*pairs)(const std::filesystem::path& folder, const ConfigReader& config) = nullptr;
 };
 
 // Every family that Nuri knows.
@@ -37,6 +42,12 @@ OpenedModel open_model(const std::filesystem::path& folder, const LoadOptions& o
 
 // The processor of the model in `folder`; needs no weights. Throws Error(unsupported) for a family without one.
 std::unique_ptr<Processor> open_processor(const std::filesystem::path& folder);
+
+// The part of it that reads pictures; needs no tokenizer either.
+std::unique_ptr<PictureProcessor> open_picture_processor(const std::filesystem::path& folder);
+
+// Of a model that puts texts and pictures into one space, or Error(unsupported).
+std::unique_ptr<PairProcessor> open_pair_processor(const std::filesystem::path& folder);
 
 // config.json of a model folder (or the file itself).
 ConfigReader read_config(const std::filesystem::path& folder_or_file);

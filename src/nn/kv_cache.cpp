@@ -108,15 +108,26 @@ void CachedSequence::truncate(int64_t length) {
   }
 }
 
+namespace {
+
+int64_t left_out(const CachedSequence& sequence) {
+  if (sequence.slots() == nullptr) return 0;
+  auto found = sequence.slots()->find(kPaddingSlot);
+  return found == sequence.slots()->end() ? 0 : found->second.item<int64_t>();
+}
+
+}  // namespace
+
 PagedCausalAttention::PagedCausalAttention(KvCache& cache, std::vector<StepSequence> sequences)
     : cache_(cache), sequences_(std::move(sequences)) {
-  std::vector<int64_t> blocks, offsets, extents;
+  std::vector<int64_t> blocks, offsets, extents, indices;
   for (const auto& piece : sequences_) {
     piece.sequence->reserve(piece.count);
-    int64_t start = piece.sequence->length();
+    int64_t start = piece.sequence->length(), padding = left_out(*piece.sequence);
     for (int64_t position = start; position < start + piece.count; ++position) {
       blocks.push_back(piece.sequence->blocks()[position / KvCache::kBlock]);
       offsets.push_back(position % KvCache::kBlock);
+      indices.push_back(padding + position);
       extents.push_back(std::max(piece.extent, start + piece.count));
     }
   }
@@ -124,12 +135,14 @@ PagedCausalAttention::PagedCausalAttention(KvCache& cache, std::vector<StepSeque
   block_of_row_ = at::tensor(blocks, at::kLong).to(device);
   offset_of_row_ = at::tensor(offsets, at::kLong).to(device);
   extents_ = at::tensor(extents, at::kLong).to(device);
+  indices_ = at::tensor(indices, at::kLong).to(device);
 }
 
 at::Tensor PagedCausalAttention::attend(int64_t layer, const Qkv& qkv, const AttentionOptions& options) {
   ops::store_paged(qkv.key, block_of_row_, offset_of_row_, cache_.keys(layer));
   ops::store_paged(qkv.value, block_of_row_, offset_of_row_, cache_.values(layer));
-  bool paged = ops::can_attend_paged(qkv.query, cache_.keys(layer), cache_.values(layer));
+  bool paged =
+      !options.distance_bias.defined() && ops::can_attend_paged(qkv.query, cache_.keys(layer), cache_.values(layer));
   at::Tensor out = at::empty({qkv.query.size(0), qkv.query.size(1) * qkv.query.size(2)}, qkv.query.options());
   if (paged) attend_single_rows(layer, qkv, options, out);
   for (const auto& piece : sequences_)
@@ -142,36 +155,48 @@ void PagedCausalAttention::attend_single_rows(int64_t layer, const Qkv& qkv, con
                                               at::Tensor& out) {
   std::vector<ops::PagedRow> rows;
   for (const auto& piece : sequences_)
-    if (piece.count == 1) rows.push_back({piece.begin, piece.sequence->blocks().data(), piece.sequence->length() + 1});
+    if (piece.count == 1) {
+      int64_t length = piece.sequence->length();
+      rows.push_back({piece.begin, piece.sequence->blocks().data(), length + 1, options.first_seen(length)});
+    }
   if (!rows.empty())
-    ops::paged_attention(qkv.query, cache_.keys(layer), cache_.values(layer), rows, options.scale, options.window, out);
+    ops::paged_attention(qkv.query, cache_.keys(layer), cache_.values(layer), rows, options.scale, out);
 }
 
 at::Tensor PagedCausalAttention::attend_gathered(int64_t layer, const StepSequence& piece, const Qkv& qkv,
                                                  const AttentionOptions& options) {
   int64_t past = piece.sequence->length(), total = past + piece.count;
+  int64_t first = options.first_seen(past) / KvCache::kBlock * KvCache::kBlock;  // nothing before it is seen
   auto heads_first = [&](const at::Tensor& rows) {  // [N, heads, D] -> [1, heads, count, D]
     return rows.narrow(0, piece.begin, piece.count).transpose(0, 1).unsqueeze(0);
   };
-  auto gather = [&](const at::Tensor& cached) {  // -> [1, K, total, D]
+  auto gather = [&](const at::Tensor& cached) {  // -> [1, K, total - first, D]
     const auto& blocks = piece.sequence->blocks();
-    std::vector<int64_t> used(blocks.begin(), blocks.begin() + KvCache::blocks_for(total));
+    std::vector<int64_t> used(blocks.begin() + first / KvCache::kBlock, blocks.begin() + KvCache::blocks_for(total));
     at::Tensor chosen = cached.index_select(0, at::tensor(used, at::kLong).to(cached.device()));
-    return chosen.permute({1, 0, 2, 3}).reshape({1, cached.size(1), -1, cached.size(3)}).narrow(2, 0, total);
+    return chosen.permute({1, 0, 2, 3}).reshape({1, cached.size(1), -1, cached.size(3)}).narrow(2, 0, total - first);
   };
-  bool windowed = options.window > 0 && options.window < total;
   at::Tensor out;
-  if (past == 0 && !windowed) {  // the beginning of a prompt: all that there is lies in the step
+  bool biased = options.distance_bias.defined();
+  if (past == 0 && !biased && options.first_seen(total - 1) == 0) {  // a prompt's beginning: all lies in the step
     out = ops::attention(heads_first(qkv.query), heads_first(qkv.key), heads_first(qkv.value), {}, /*causal=*/true,
                          options.scale);
   } else {
-    at::Tensor all = at::ones({piece.count, total}, at::TensorOptions(at::kBool).device(qkv.query.device()));
-    at::Tensor mask = all.tril(past);
-    if (windowed) mask = mask & all.triu(past + 1 - options.window);
-    out = ops::attention(heads_first(qkv.query), gather(cache_.keys(layer)), gather(cache_.values(layer)),
-                         mask.view({1, 1, piece.count, total}), /*causal=*/false, options.scale);
+    at::Tensor mask =
+        options.seen(past, piece.count).narrow(1, first, total - first).contiguous().to(qkv.query.device());
+    mask = mask.view({1, 1, piece.count, total - first});
+    if (biased) mask = with_distance_bias(mask, options.distance_bias);
+    out = ops::attention(heads_first(qkv.query), gather(cache_.keys(layer)), gather(cache_.values(layer)), mask,
+                         /*causal=*/false, options.scale);
   }
   return out.squeeze(0).transpose(0, 1).reshape({piece.count, -1});
+}
+
+std::vector<SequenceRows> PagedCausalAttention::sequences() const {
+  std::vector<SequenceRows> rows;
+  for (const auto& piece : sequences_)
+    rows.push_back({piece.begin, piece.count, piece.sequence->length(), piece.sequence->slots()});
+  return rows;
 }
 
 void PagedCausalAttention::finish() {

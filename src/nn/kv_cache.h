@@ -54,6 +54,9 @@ class CachedSequence {
   CachedSequence fork() const { return *this; }
   int64_t length() const { return length_; }
   const std::vector<int32_t>& blocks() const;
+  // Null: nothing is kept.
+  const Slots* slots() const { return slots_.get(); }
+  void keep(std::shared_ptr<const Slots> slots) { slots_ = std::move(slots); }
 
   // Blocks that reserve(count) would take: new ones, and copies of those that others share.
   int64_t blocks_to_reserve(int64_t count) const;
@@ -71,6 +74,7 @@ class CachedSequence {
   Table& own_table();
 
   std::shared_ptr<Table> table_;
+  std::shared_ptr<const Slots> slots_;
   int64_t length_ = 0;
 };
 
@@ -88,6 +92,8 @@ class PagedCausalAttention : public AttentionContext {
   PagedCausalAttention(KvCache& cache, std::vector<StepSequence> sequences);
   at::Tensor attend(int64_t layer, const Qkv& qkv, const AttentionOptions& options) override;
   at::Tensor extents() const override { return extents_; }
+  at::Tensor indices() const override { return indices_; }
+  std::vector<SequenceRows> sequences() const override;
   void finish();
 
  private:
@@ -98,7 +104,7 @@ class PagedCausalAttention : public AttentionContext {
   KvCache& cache_;
   std::vector<StepSequence> sequences_;
   at::Tensor block_of_row_, offset_of_row_;  // [N] where each row's key and value are written
-  at::Tensor extents_;
+  at::Tensor extents_, indices_;
 };
 
 }  // namespace nuri::nn

@@ -132,15 +132,18 @@ TEST(KvCache, AFullCacheRefusesAndLeavesTheSequenceAlone) {
 }
 
 // Softmax attention of one row by its definition.
-at::Tensor plain_attention(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values, double scale,
-                           int64_t window) {
+at::Tensor plain_attention(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
+                           const AttentionOptions& options, int64_t first) {
   int64_t heads = query.size(0), groups = heads / keys.size(1), total = keys.size(0);
-  int64_t first = window > 0 ? std::max<int64_t>(total - window, 0) : 0;
   std::vector<at::Tensor> out;
   for (int64_t head = 0; head < heads; ++head) {
     at::Tensor k = keys.select(1, head / groups).narrow(0, first, total - first);
     at::Tensor v = values.select(1, head / groups).narrow(0, first, total - first);
-    out.push_back(at::softmax(k.mv(query[head]) * scale, 0).matmul(v));
+    at::Tensor scores = k.mv(query[head]) * options.scale;
+    if (options.distance_bias.defined())
+      for (int64_t i = 0; i < total - first; ++i)
+        scores[i] += options.distance_bias[head][std::min(total - first - 1 - i, options.distance_bias.size(1) - 1)];
+    out.push_back(at::softmax(scores, 0).matmul(v));
   }
   return at::cat(out);
 }
@@ -153,7 +156,10 @@ void expect_plain_attention(at::ScalarType dtype, double tolerance) {
   std::vector<int64_t> lengths{0, 0};
   // Pieces of several sequences together: prompts, single rows, and both.
   for (auto [first, second] : {std::pair{17, 33}, {1, 1}, {1, 5}, {13, 1}, {1, 1}}) {
-    for (AttentionOptions options : {AttentionOptions{0.3, 0}, AttentionOptions{0.3, 7}}) {
+    at::Tensor bias = at::randn({4, 9}).to(dtype);
+    for (AttentionOptions options :
+         {AttentionOptions{0.3, 0, 0, bias}, AttentionOptions{0.3, 7, 0, bias}, AttentionOptions{0.3, 0},
+          AttentionOptions{0.3, 0, 20}, AttentionOptions{0.3, 9, 6}, AttentionOptions{0.3, 7}}) {
       at::Tensor query = at::randn({first + second, 4, 8}).to(dtype);
       at::Tensor k = at::cat({keys[0].narrow(0, lengths[0], first), keys[1].narrow(0, lengths[1], second)});
       at::Tensor v = at::cat({values[0].narrow(0, lengths[0], first), values[1].narrow(0, lengths[1], second)});
@@ -161,15 +167,32 @@ void expect_plain_attention(at::ScalarType dtype, double tolerance) {
       at::Tensor out = context.attend(0, {query, k, v}, options);
       for (int64_t row = 0; row < first + second; ++row) {
         int64_t which = row < first ? 0 : 1, seen = lengths[which] + (row < first ? row : row - first) + 1;
+        int64_t first = options.window > 0 ? std::max<int64_t>(seen - options.window, 0) : 0;
+        if (options.chunk > 0) first = std::max(first, (seen - 1) / options.chunk * options.chunk);
         at::Tensor expected = plain_attention(query[row].to(at::kFloat), keys[which].narrow(0, 0, seen).to(at::kFloat),
-                                              values[which].narrow(0, 0, seen).to(at::kFloat), 0.3, options.window);
+                                              values[which].narrow(0, 0, seen).to(at::kFloat), options, first);
         EXPECT_LT((out[row].to(at::kFloat) - expected).abs().max().item<double>(), tolerance) << row << " " << seen;
       }
-      if (options.window == 0) continue;
+      if (options.window != 7 || options.distance_bias.defined()) continue;
       context.finish();
       lengths[0] += first;
       lengths[1] += second;
     }
+  }
+}
+
+TEST(DenseCausalAttention, ChunksBeginWithTheFirstRealToken) {
+  at::Tensor mask = at::ones({2, 7}, at::kLong);
+  mask[1].narrow(0, 0, 2).zero_();
+  DenseCausalAttention context(2, 7, mask);
+  at::Tensor query = at::randn({14, 2, 4}), keys = at::randn({14, 1, 4}), values = at::randn({14, 1, 4});
+  at::Tensor out = context.attend(0, {query, keys, values}, AttentionOptions{0.5, 0, 3});
+  for (int64_t row = 0; row < 14; ++row) {
+    int64_t start = row < 7 ? 0 : 9, first = start + (row - start) / 3 * 3;
+    if (row == 7 || row == 8) continue;  // padding
+    at::Tensor expected = plain_attention(query[row], keys.narrow(0, first, row + 1 - first),
+                                          values.narrow(0, first, row + 1 - first), AttentionOptions{0.5}, 0);
+    EXPECT_LT((out[row] - expected).abs().max().item<double>(), 1e-5) << row;
   }
 }
 

@@ -39,10 +39,10 @@ at::Tensor GatedMlp::operator()(const at::Tensor& x) const {
   return down_(ops::gated(wide[0], wide[1], activation_));
 }
 
-QkvProjection::QkvProjection(const WeightView& weights, const Shape& shape, double deviation)
-    : query_(weights / "q_proj", shape.width, shape.heads * shape.head_dim, shape.bias, deviation),
-      key_(weights / "k_proj", shape.width, shape.kv_heads * shape.head_dim, shape.bias, deviation),
-      value_(weights / "v_proj", shape.width, shape.kv_heads * shape.head_dim, shape.bias, deviation),
+QkvProjection::QkvProjection(const WeightView& weights, const Shape& shape, double deviation, const Names& names)
+    : query_(weights / names.query, shape.width, shape.heads * shape.head_dim, shape.bias, deviation),
+      key_(weights / names.key, shape.width, shape.kv_heads * shape.head_dim, shape.bias, deviation),
+      value_(weights / names.value, shape.width, shape.kv_heads * shape.head_dim, shape.bias, deviation),
       shape_(shape) {}
 
 Qkv QkvProjection::operator()(const at::Tensor& x) const {

@@ -36,6 +36,7 @@ class Embedding {
 class LayerNorm {
  public:
   LayerNorm(const WeightView& weights, int64_t width, double epsilon);
+  explicit LayerNorm(double epsilon) : epsilon_(epsilon) {}  // without weight and bias
   at::Tensor operator()(const at::Tensor& x) const { return ops::layer_norm(x, weight_, bias_, epsilon_); }
 
  private:
@@ -75,7 +76,13 @@ class QkvProjection {
     int64_t width, heads, kv_heads, head_dim;
     bool bias;
   };
-  QkvProjection(const WeightView& weights, const Shape& shape, double deviation = 0.02);
+  struct Names {
+    std::string_view query, key, value;
+  };
+  static constexpr Names kUsualNames{"q_proj", "k_proj", "v_proj"};
+
+  QkvProjection(const WeightView& weights, const Shape& shape, double deviation = 0.02,
+                const Names& names = kUsualNames);
   // x [N, width]
   Qkv operator()(const at::Tensor& x) const;
 

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <numbers>
+#include <numeric>
+
+#include "base/error.h"
 
 namespace nuri::nn {
 namespace {
@@ -20,12 +23,31 @@ at::Tensor llama3_frequencies(const at::Tensor& frequencies, const RopeShape& sh
   return at::where(wavelength < context / shape.high_frequency_factor, frequencies, scaled);
 }
 
+at::Tensor planes_of(const RopeShape& shape) {
+  std::vector<int64_t> planes;
+  for (size_t i = 0; i < shape.sections.size(); ++i) planes.insert(planes.end(), shape.sections[i], i % 3);
+  if (static_cast<int64_t>(planes.size()) != shape.head_dim / 2 || shape.scaling == RopeShape::Scaling::dynamic)
+    throw Error(ErrorKind::internal,
+                "sections that are not the frequencies of a head, or that would be scaled by length");
+  return at::tensor(planes, at::kLong);
+}
+
 }  // namespace
 
 Rope::Rope(const RopeShape& shape) : shape_(shape) {
   frequencies_ = 1.0 / at::pow(shape.theta, exponents(shape.head_dim));
   if (shape.scaling == RopeShape::Scaling::linear) frequencies_ = frequencies_ / shape.factor;
   if (shape.scaling == RopeShape::Scaling::llama3) frequencies_ = llama3_frequencies(frequencies_, shape);
+  if (!shape.sections.empty()) planes_ = planes_of(shape);
+}
+
+// [N] -> [N, 1]; [3, N] -> [N, head_dim / 2], for each frequency the position that it follows.
+at::Tensor Rope::places(const at::Tensor& positions) const {
+  at::Tensor place = positions.to(at::kFloat);
+  if (place.dim() == 1) return place.unsqueeze(-1);
+  if (!planes_.defined() || place.size(0) != 3)
+    throw Error(ErrorKind::internal, "positions of several dimensions for rotary positions without sections");
+  return place.t().index_select(1, planes_.to(positions.device()));
 }
 
 // The base grows with the sequence once it is longer than the trained context: [N, head_dim / 2].
@@ -37,8 +59,7 @@ at::Tensor Rope::dynamic_frequencies(const at::Tensor& extents) const {
 }
 
 Angles Rope::operator()(const at::Tensor& positions, const at::Tensor& extents) const {
-  at::Tensor place = positions.to(at::kFloat).unsqueeze(-1);
-  at::Tensor angle;
+  at::Tensor place = places(positions), angle;
   if (shape_.scaling == RopeShape::Scaling::dynamic) {
     at::Tensor lengths = extents.defined() ? extents : (positions.max() + 1).expand(positions.sizes());
     angle = place * dynamic_frequencies(lengths);

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 namespace nuri::nn {
 
 // How positions become angles. Scaling stretches a model's context beyond what it was trained on.
@@ -12,6 +14,9 @@ struct RopeShape {
   double factor = 1.0;
   int64_t trained_context = 0;  // of `dynamic` and `llama3`
   double low_frequency_factor = 1.0, high_frequency_factor = 4.0;
+  // How many frequencies, in order, follow the position in time, in height, in width, again in time, ... (M-RoPE, Wang
+  // et al. 2024, Qwen2-VL); together head_dim / 2. Empty: a position is one number.
+  std::vector<int64_t> sections;
 };
 
 struct Angles {
@@ -22,14 +27,16 @@ struct Angles {
 class Rope {
  public:
   explicit Rope(const RopeShape& shape);
-  // positions [N]; extents [N]: see AttentionContext, used by `dynamic` scaling only.
+  // positions [N], or with sections also [3, N]; extents [N]: see AttentionContext, used by `dynamic` scaling only.
   Angles operator()(const at::Tensor& positions, const at::Tensor& extents) const;
 
  private:
+  at::Tensor places(const at::Tensor& positions) const;
   at::Tensor dynamic_frequencies(const at::Tensor& extents) const;
 
   RopeShape shape_;
   at::Tensor frequencies_;  // [head_dim / 2]
+  at::Tensor planes_;       // [head_dim / 2] int64, which of three positions a frequency follows; perhaps undefined
 };
 
 }  // namespace nuri::nn

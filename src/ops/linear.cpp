@@ -18,6 +18,15 @@ constexpr int64_t kBlockBytes = 16 << 20;
 
 int64_t count_rows(const at::Tensor& x) { return x.numel() / x.size(-1); }
 
+// A weight [N, K] that lies in memory as [K, N]: the transposed view of one that multiplies from the right.
+bool lies_by_columns(const at::Tensor& weight) {
+  return !weight.is_contiguous() && weight.stride(0) == 1 && weight.stride(1) >= weight.size(0);
+}
+
+kernels::ConstVector vector_of(const at::Tensor& bias) {
+  return bias.defined() ? kernels::ConstVector{bias.const_data_ptr(), element_of(bias)} : kernels::ConstVector{};
+}
+
 // x [..., K] in whatever shape, its rows one after the other in memory.
 std::vector<at::Tensor> few_rows(const at::Tensor& x, std::span<const Factor> factors) {
   int64_t m = count_rows(x), k = x.size(-1);
@@ -27,12 +36,15 @@ std::vector<at::Tensor> few_rows(const at::Tensor& x, std::span<const Factor> fa
   for (const auto& [weight, bias] : factors) {
     int64_t n = shape.back() = weight.size(0);
     at::Tensor& y = products.emplace_back(at::empty(shape, x.options()));
-    kernels::ConstVector added;
-    if (bias.defined()) added = {bias.const_data_ptr(), element_of(bias)};
-    jobs.push_back({n,
-                    {weight.const_data_ptr(), element_of(weight), weight.stride(0)},
-                    {y.mutable_data_ptr(), element_of(y), n},
-                    added});
+    kernels::ConstRows rows{x.const_data_ptr(), element_of(x), k};
+    kernels::Rows found{y.mutable_data_ptr(), element_of(y), n};
+    if (lies_by_columns(weight)) {
+      kernels::ConstRows w{weight.const_data_ptr(), element_of(weight), weight.stride(1)};
+      kernels::few_rows_product_by_columns(m, n, k, rows, w, found, vector_of(bias));
+    } else {
+      kernels::ConstRows w{weight.const_data_ptr(), element_of(weight), weight.stride(0)};
+      jobs.push_back({n, w, found, vector_of(bias)});
+    }
   }
   kernels::few_rows_products(m, k, {x.const_data_ptr(), element_of(x), k}, jobs);
   return products;
@@ -43,14 +55,20 @@ at::Tensor in_float_blocks(const at::Tensor& x, const at::Tensor& weight, const 
   int64_t m = x.size(0), n = weight.size(0), k = weight.size(1);
   at::Tensor y = at::empty({m, n}, x.options()), wide = x.to(at::kFloat);
   int64_t rows = std::clamp<int64_t>(kBlockBytes / (4 * std::max<int64_t>(k, 1)), 64, std::max<int64_t>(n, 64));
-  at::Tensor scratch = at::empty({std::min(rows, n), k}, wide.options());
+  bool by_columns = lies_by_columns(weight);
+  at::Tensor scratch = by_columns ? at::Tensor() : at::empty({std::min(rows, n), k}, wide.options());
   at::Tensor product = at::empty({m, std::min(rows, n)}, wide.options());
   for (int64_t begin = 0; begin < n; begin += rows) {
     int64_t count = std::min(rows, n - begin);
-    const char* from = static_cast<const char*>(weight.const_data_ptr()) + begin * k * weight.element_size();
-    kernels::convert_parallel(from, element_of(weight), scratch.mutable_data_ptr(), kernels::Element::float32,
-                              count * k);
-    at::Tensor out = product.narrow(1, 0, count), block = scratch.narrow(0, 0, count).t();
+    at::Tensor out = product.narrow(1, 0, count), block;  // [k, count]
+    if (by_columns) {
+      block = weight.narrow(0, begin, count).t().to(at::kFloat);
+    } else {
+      const char* from = static_cast<const char*>(weight.const_data_ptr()) + begin * k * weight.element_size();
+      kernels::convert_parallel(from, element_of(weight), scratch.mutable_data_ptr(), kernels::Element::float32,
+                                count * k);
+      block = scratch.narrow(0, 0, count).t();
+    }
     if (bias.defined()) {
       at::addmm_out(out, bias.narrow(0, begin, count).to(at::kFloat), wide, block);
     } else {
@@ -64,9 +82,9 @@ at::Tensor in_float_blocks(const at::Tensor& x, const at::Tensor& weight, const 
 // Whether kernels, or libtorch in blocks of float32, can make the product.
 bool fits(const at::Tensor& x, const Factor& factor) {
   const auto& [weight, bias] = factor;
-  return x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1) && weight.is_contiguous() &&
-         x.scalar_type() == weight.scalar_type() && (!bias.defined() || bias.is_contiguous()) && x.numel() > 0 &&
-         kernels_may_run({x, weight, bias});
+  return x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1) &&
+         (weight.is_contiguous() || lies_by_columns(weight)) && x.scalar_type() == weight.scalar_type() &&
+         (!bias.defined() || bias.is_contiguous()) && x.numel() > 0 && kernels_may_run({x, weight, bias});
 }
 
 at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {

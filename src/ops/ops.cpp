@@ -22,6 +22,10 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
                                           /*enable_gqa=*/groups > 1 && !repeat);
 }
 
+double lowest(at::ScalarType type) {
+  return type == at::kHalf ? -6e4 : -3e38;  // with room for what else is added
+}
+
 std::optional<Activation> activation_from_name(std::string_view name) {
   if (name == "gelu") return Activation::gelu;
   if (name == "gelu_pytorch_tanh" || name == "gelu_new" || name == "gelu_fast") return Activation::gelu_tanh;

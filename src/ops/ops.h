@@ -11,7 +11,8 @@
 // arguments allow; where gradients are wanted, every path keeps the graph.
 namespace nuri::ops {
 
-// x [..., K] times weight [N, K] transposed, plus bias [N] -> [..., N].
+// x [..., K] times weight [N, K] transposed, plus bias [N] -> [..., N]. Fast for a weight that is contiguous, and for
+// one that is the transposed view of rows [K, N].
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
 
 // Weight [N, K] and bias [N], or none, of a product.
@@ -21,32 +22,39 @@ struct Factor {
 // Each of linear(x, factor); where kernels do the work, in one call for all, for which threads meet once.
 std::vector<at::Tensor> linears(const at::Tensor& x, std::span<const Factor> factors);
 
-// Over the last dimension; computed in float32, result in x's type. (Zhang and Sennrich 2019)
+// Over the last dimension; computed in float32, result in x's type; an undefined weight is all ones. (Zhang and
+// Sennrich 2019)
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon);
 
 // Rotates pairs (i, i + D/2) of x [N, H, D] by the angles whose cosines and sines are [N, D/2]. (Su et al. 2021, in
 // the half-split layout of the Hugging Face checkpoints.)
 at::Tensor rotate_half(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
+// The same of the pairs (2 i, 2 i + 1), as complex numbers lie: the layout of Meta's checkpoints.
+at::Tensor rotate_pairs(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
 
 // Scaled dot-product attention of query [B, H, T, D] over key and value [B, K, S, D], H a multiple of K.
-// `mask` [B or 1, 1, T, S] is boolean, true where attention is allowed; undefined: `causal` decides.
+// `mask` is boolean [B or 1, 1, T, S], true where attention is allowed, or of the query's type [B or 1, H or 1, T, S],
+// added to the scores; undefined: `causal` decides.
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& mask,
                      bool causal, double scale);
+// What is added to a score that must not count: finite, so that a row without any other score stays a number.
+double lowest(at::ScalarType type);
 
-// A row of a query that is the last position of its sequence: it sees `length` positions, itself included, in the
-// blocks table[0], table[1], ...
+// A row of a query that is the last position of its sequence: it sees positions begin .. length - 1, the last of them
+// itself, in the blocks table[0], table[1], ...
 struct PagedRow {
   int64_t row;
   const int32_t* table;
   int64_t length;
+  int64_t begin = 0;
 };
 // Whether paged_attention takes these tensors.
 bool can_attend_paged(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values);
-// For the chosen rows of query [N, H, D]: attention over keys and values [blocks, K, 16, D] where they lie, to the
-// last `window` positions (0: all) -> the same rows of `out` [N, H * D].
+// For the chosen rows of query [N, H, D]: attention over keys and values [blocks, K, 16, D] where they lie -> the same
+// rows of `out` [N, H * D].
 void paged_attention(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
-                     std::span<const PagedRow> rows, double scale, int64_t window, at::Tensor& out);
+                     std::span<const PagedRow> rows, double scale, at::Tensor& out);
 
 // Row i of x [N, K, D] becomes position offsets[i] of block blocks[i] of `cache` [blocks, K, 16, D]; both [N] int64.
 void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, at::Tensor& cache);

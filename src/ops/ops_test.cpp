@@ -123,6 +123,38 @@ TEST(RotateHalf, IsItsFormulaInEveryType) {
   }
 }
 
+TEST(RotatePairs, IsTheProductOfComplexNumbers) {
+  for (auto [type, tolerance] : {std::pair{at::kFloat, 1e-6}, {at::kBFloat16, 1.2e-2}, {at::kHalf, 2e-3}}) {
+    at::Tensor x = at::randn({7, 3, 10}).to(type), angle = at::randn({7, 5});
+    at::Tensor turn = at::complex(angle.cos(), angle.sin()).unsqueeze(1);
+    at::Tensor exact = at::view_as_real(at::view_as_complex(x.to(at::kFloat).view({7, 3, 5, 2})) * turn).flatten(2);
+    EXPECT_LT(relative_error(ops::rotate_pairs(x, angle.cos(), angle.sin()), exact), tolerance);
+    at::Tensor with_graph = ops::rotate_pairs(x.clone().requires_grad_(), angle.cos(), angle.sin());
+    EXPECT_TRUE(with_graph.requires_grad());
+    EXPECT_LT(relative_error(with_graph.detach(), exact), tolerance);
+  }
+}
+
+TEST(Linear, TakesAWeightThatLiesByColumns) {
+  for (auto [type, tolerance] : {std::pair{at::kFloat, 1e-5}, {at::kBFloat16, 1.2e-2}, {at::kHalf, 2e-3}})
+    for (int64_t rows : {1, 3, 16, 40}) {
+      at::Tensor x = at::randn({rows, 37}).to(type), both = at::randn({37, 300}).to(type),
+                 bias = at::randn({120}).to(type);
+      at::Tensor weight = both.narrow(1, 150, 120).t();
+      at::Tensor exact = at::addmm(bias.to(at::kFloat), x.to(at::kFloat), weight.t().to(at::kFloat));
+      EXPECT_LT(relative_error(ops::linear(x, weight, bias), exact), tolerance) << rows;
+    }
+}
+
+TEST(RmsNorm, WithoutAWeightIsWithOnes) {
+  for (auto type : {at::kFloat, at::kBFloat16}) {
+    at::Tensor x = at::randn({3, 33}).to(type);
+    EXPECT_TRUE(at::equal(ops::rms_norm(x, {}, 1e-5), ops::rms_norm(x, at::ones({33}, type), 1e-5)));
+    EXPECT_TRUE(at::allclose(ops::rms_norm(x.clone().requires_grad_(), {}, 1e-5).detach(), ops::rms_norm(x, {}, 1e-5),
+                             1e-2, 1e-5));
+  }
+}
+
 TEST(Attention, SharedKeysAreAsRepeatedOnes) {
   for (bool graph : {false, true}) {
     at::Tensor query = at::randn({2, 6, 5, 8}).requires_grad_(graph), key = at::randn({2, 2, 5, 8}),

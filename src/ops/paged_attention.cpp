@@ -14,7 +14,7 @@ bool can_attend_paged(const at::Tensor& query, const at::Tensor& keys, const at:
 }
 
 void paged_attention(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
-                     std::span<const PagedRow> rows, double scale, int64_t window, at::Tensor& out) {
+                     std::span<const PagedRow> rows, double scale, at::Tensor& out) {
   TORCH_INTERNAL_ASSERT(can_attend_paged(query, keys, values) && out.is_contiguous() && keys.size(2) == 16 &&
                         out.scalar_type() == query.scalar_type() && out.numel() == query.numel());
   at::Tensor q = query.is_contiguous() ? query : query.contiguous();
@@ -23,10 +23,10 @@ void paged_attention(const at::Tensor& query, const at::Tensor& keys, const at::
   char* to = static_cast<char*>(out.mutable_data_ptr());
   std::vector<kernels::PagedQuery> queries;
   for (const PagedRow& row : rows)
-    queries.push_back({from + row.row * row_bytes, to + row.row * row_bytes, row.table, row.length});
+    queries.push_back({from + row.row * row_bytes, to + row.row * row_bytes, row.table, row.length, row.begin});
   kernels::paged_attention(
       {keys.const_data_ptr(), values.const_data_ptr(), element_of(keys), keys.size(0), keys.size(1), keys.size(3)},
-      queries, q.size(1), element_of(q), static_cast<float>(scale), window);
+      queries, q.size(1), element_of(q), static_cast<float>(scale));
 }
 
 void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, at::Tensor& cache) {

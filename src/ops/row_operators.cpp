@@ -55,11 +55,12 @@ float sum_of_squares(const float* values, int64_t count) {
 }
 
 at::Tensor rms_norm_rows(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  at::Tensor in = in_order(x), y = at::empty_like(in), scale = in_order(weight);
+  at::Tensor in = in_order(x), y = at::empty_like(in);
   int64_t width = x.size(-1);
   Element type = element_of(x);
-  std::vector<float> factors(width);
-  kernels::convert(scale.const_data_ptr(), type, factors.data(), Element::float32, width);
+  std::vector<float> factors(width, 1.0f);
+  if (weight.defined())
+    kernels::convert(in_order(weight).const_data_ptr(), type, factors.data(), Element::float32, width);
   for_each_row(in, y, width, [&](int64_t, float* row) {
     float mean = sum_of_squares(row, width) / static_cast<float>(width);
     float factor = 1.0f / std::sqrt(mean + static_cast<float>(epsilon));
@@ -74,7 +75,9 @@ at::Tensor rms_norm_rows(const at::Tensor& x, const at::Tensor& weight, double e
   return y;
 }
 
-at::Tensor rotate_half_rows(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
+// The pairs of a head's values are `apart` from one another, and the next pair begins `step` further.
+at::Tensor rotate_rows(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine, int64_t apart,
+                       int64_t step) {
   at::Tensor in = in_order(x), y = at::empty_like(in), c = as_floats(cosine), s = as_floats(sine);
   int64_t heads = x.size(1), half = x.size(2) / 2;
   for_each_row(in, y, heads * 2 * half, [&](int64_t row, float* values) {
@@ -82,12 +85,17 @@ at::Tensor rotate_half_rows(const at::Tensor& x, const at::Tensor& cosine, const
     const float* sines = s.const_data_ptr<float>() + row * half;
     for (int64_t head = 0; head < heads; ++head, values += 2 * half)
       for (int64_t i = 0; i < half; ++i) {
-        float first = values[i], second = values[i + half];
-        values[i] = first * cosines[i] - second * sines[i];
-        values[i + half] = second * cosines[i] + first * sines[i];
+        float &a = values[i * step], &b = values[i * step + apart], first = a;
+        a = first * cosines[i] - b * sines[i];
+        b = b * cosines[i] + first * sines[i];
       }
   });
   return y;
+}
+
+bool can_rotate_rows(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
+  return x.dim() == 3 && x.numel() > 0 && x.size(2) % 2 == 0 && cosine.numel() == x.size(0) * (x.size(2) / 2) &&
+         sine.sizes() == cosine.sizes() && kernels_may_run({x, cosine, sine});
 }
 
 at::Tensor silu_gate(const at::Tensor& gate, const at::Tensor& up) {
@@ -105,20 +113,27 @@ at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activa
 }
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  bool fits = x.dim() >= 1 && x.numel() > 0 && weight.numel() == x.size(-1) && x.scalar_type() == weight.scalar_type();
+  bool fits = x.dim() >= 1 && x.numel() > 0 &&
+              (!weight.defined() || (weight.numel() == x.size(-1) && x.scalar_type() == weight.scalar_type()));
   if (fits && kernels_may_run({x, weight})) return rms_norm_rows(x, weight, epsilon);
   at::Tensor wide = x.to(at::kFloat);
   at::Tensor scaled = wide * at::rsqrt(wide.square().mean(-1, true) + epsilon);
-  return weight * scaled.to(x.scalar_type());
+  at::Tensor normal = scaled.to(x.scalar_type());
+  return weight.defined() ? weight * normal : normal;
 }
 
 at::Tensor rotate_half(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
-  bool fits = x.dim() == 3 && x.numel() > 0 && x.size(2) % 2 == 0 && cosine.numel() == x.size(0) * (x.size(2) / 2) &&
-              sine.sizes() == cosine.sizes();
-  if (fits && kernels_may_run({x, cosine, sine})) return rotate_half_rows(x, cosine, sine);
+  if (can_rotate_rows(x, cosine, sine)) return rotate_rows(x, cosine, sine, x.size(2) / 2, 1);
   auto halves = x.chunk(2, -1);
   at::Tensor c = cosine.unsqueeze(1).to(x.scalar_type()), s = sine.unsqueeze(1).to(x.scalar_type());
   return at::cat({halves[0] * c - halves[1] * s, halves[1] * c + halves[0] * s}, -1);
+}
+
+at::Tensor rotate_pairs(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
+  if (can_rotate_rows(x, cosine, sine)) return rotate_rows(x, cosine, sine, 1, 2);
+  at::Tensor pairs = x.to(at::kFloat).unflatten(-1, {-1, 2}), a = pairs.select(-1, 0), b = pairs.select(-1, 1);
+  at::Tensor c = cosine.unsqueeze(1), s = sine.unsqueeze(1);
+  return at::stack({a * c - b * s, b * c + a * s}, -1).flatten(-2).to(x.scalar_type());
 }
 
 }  // namespace nuri::ops

@@ -1,4 +1,5 @@
 #include "tasks/ask.h"
+#include "models/parts/inputs.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -11,10 +12,12 @@
 #include "generate/engine.h"
 #include "generate/generation_config.h"
 #include "generate/text.h"
+#include "media/video_file.h"
 #include "tasks/model_folder.h"
 #include "tasks/pictures.h"
-#include "text/box_notation.h"
+#include "tasks/routing.h"
 #include "text/chat_template.h"
+#include "text/place_notation.h"
 #include "text/unicode.h"
 
 namespace nuri {
@@ -34,16 +37,25 @@ SamplingFlags flags_of(const GenerationOptions& o) {
   return flags;
 }
 
-// Boxes in the model's own pixels of a picture -> in the picture's, inside it.
-std::vector<PictureBox> boxes_in(const std::string& text, const PictureGeometry& geometry) {
-  std::vector<PictureBox> boxes;
-  double width = static_cast<double>(geometry.source_width), height = static_cast<double>(geometry.source_height);
-  for (const auto& found : parse_boxes(text)) {
-    auto first = geometry.to_source({found.x1, found.y1}), last = geometry.to_source({found.x2, found.y2});
-    boxes.push_back({found.label, std::clamp(first.x, 0.0, width), std::clamp(first.y, 0.0, height),
-                     std::clamp(last.x, 0.0, width), std::clamp(last.y, 0.0, height)});
+// What the text points at, from the model's own numbers to the picture's pixels, inside it.
+void read_places(const std::string& text, Place::Unit json_unit, const PictureGeometry& geometry, Answer& answer) {
+  auto width = static_cast<double>(geometry.source_width), height = static_cast<double>(geometry.source_height);
+  auto to_source = [&](Place::Unit unit, double x, double y) {
+    double whole = unit == Place::Unit::thousandths ? 1000 : 1;
+    if (unit != Place::Unit::pixels) {
+      x *= static_cast<double>(geometry.output_width) / whole;
+      y *= static_cast<double>(geometry.output_height) / whole;
+    }
+    auto place = geometry.to_source({x, y});
+    return PictureGeometry::Point{std::clamp(place.x, 0.0, width), std::clamp(place.y, 0.0, height)};
+  };
+  for (const Place& found : parse_places(text, json_unit)) {
+    auto first = to_source(found.unit, found.x1, found.y1), last = to_source(found.unit, found.x2, found.y2);
+    if (found.point)
+      answer.points.push_back({found.label, first.x, first.y});
+    else
+      answer.boxes.push_back({found.label, first.x, first.y, last.x, last.y});
   }
-  return boxes;
 }
 
 }  // namespace
@@ -57,6 +69,7 @@ struct Assistant::Parts {
   GenerationConfig generation;
   std::unique_ptr<Engine> engine;
   double load_s = 0;
+  bool shows_routing = false;
 
   std::string prompt(const Json& messages) const;
 };
@@ -90,9 +103,18 @@ std::string Assistant::Parts::prompt(const Json& messages) const {
   for (const auto& message : messages)
     for (const auto& part : message.at("content")) {
       if (part.at("type") == "image") text += processor->placeholder() + "\n";
+      if (part.at("type") == "video") text += processor->video_placeholder() + "\n";
       if (part.at("type") == "text") text += part.at("text").get<std::string>() + "\n";
     }
   return text;
+}
+
+void Assistant::show_routing(bool on) {
+  if (on && parts_->model->idle_parameters() == 0)
+    throw Error(ErrorKind::unsupported,
+                fmt::format("{}: found a model without experts, expected one that has some (--routing)",
+                            parts_->folder.string()));
+  parts_->shows_routing = on;
 }
 
 Answer Assistant::ask(const std::string& question, const std::vector<std::string>& pictures,
@@ -106,17 +128,22 @@ struct Conversation::State {
   Json messages = Json::array();
   Json pending = Json::array();  // pictures that wait for the next text
   std::vector<Image> pictures;
-  std::vector<std::string> picture_files;
+  std::vector<Video> videos;
+  std::vector<std::string> picture_files, video_files;
 
-  // What the cache holds of the last prompt and answer, and how many of the pictures lie in it.
+  // What the cache holds of the last prompt and answer.
   std::vector<int64_t> cached_ids;
-  size_t prompt_length = 0, cached_pictures = 0;
+  size_t prompt_length = 0;
   std::optional<nn::CachedSequence> cached;
+  size_t cached_media = 0;
+
+  size_t media() const { return pictures.size() + videos.size(); }
 
   // How many leading ids of a new prompt the cache already holds: nothing less than the whole last prompt counts, so
-  // that pictures are either wholly inside or wholly outside.
-  size_t known_prefix(const std::vector<int64_t>& ids) const {
-    if (!cached) return 0;
+  // that pictures are either wholly inside or wholly outside. Where every token may look at what stands in the slots,
+  // a further picture changes them all.
+  size_t known_prefix(const std::vector<int64_t>& ids, const DecoderInput& input) const {
+    if (!cached || ((input.slots || cached->slots()) && cached_media != media())) return 0;
     size_t same = 0, most = std::min({ids.size(), cached_ids.size(), static_cast<size_t>(cached->length())});
     while (same < most && ids[same] == cached_ids[same]) ++same;
     return same >= prompt_length && same < ids.size() ? same : 0;
@@ -135,6 +162,34 @@ void Conversation::add_picture(const std::string& file, const PictureLimits& lim
   state_->pending.push_back({{"type", "image"}});
 }
 
+void Conversation::add_image(const Image& picture, const std::string& name) {
+  assistant_.parts_->processor->pictures();
+  state_->pictures.push_back(picture);
+  state_->picture_files.push_back(name);
+  state_->pending.push_back({{"type", "image"}});
+}
+
+void Conversation::add_video(const std::string& file, const VideoOptions& options) {
+  const Processor& processor = *assistant_.parts_->processor;
+  bool watches = !processor.video_placeholder().empty();
+  if (!watches) processor.pictures();  // refuses at once where the model reads none either
+  FrameChoice choice = processor.frames();
+  if (options.frames_per_second) choice.per_second = options.frames_per_second, choice.count.reset();
+  if (options.frames) choice.count = options.frames, choice.per_second.reset();
+  Video video = VideoFile(file, {options.max_frame_pixels, options.max_seconds, options.max_frames}).choose(choice);
+  if (watches) {
+    state_->videos.push_back(std::move(video));
+    state_->video_files.push_back(file);
+    state_->pending.push_back({{"type", "video"}});
+    return;
+  }
+  for (Image& frame : video.frames) {
+    state_->pictures.push_back(std::move(frame));
+    state_->picture_files.push_back(file);
+    state_->pending.push_back({{"type", "image"}});
+  }
+}
+
 Answer Conversation::say(const std::string& text, const GenerationOptions& options, const TextCallback& on_text) {
   if (valid_utf8(text) != text)
     throw Error(ErrorKind::usage, "the question: found bytes that are not UTF-8, expected UTF-8 text");
@@ -149,7 +204,7 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
   bool special = !p.chat || p.processor->adds_special_to_chat();
   std::string bos = p.chat ? p.chat->special_tokens().value("bos_token", std::string()) : "";
   if (!bos.empty() && chat.starts_with(bos)) special = false;
-  PreparedPrompt prompt = (*p.processor)(chat, s.pictures, special);
+  PreparedPrompt prompt = (*p.processor)(chat, s.pictures, s.videos, special);
 
   c10::InferenceMode inference;
   Answer answer;
@@ -161,18 +216,10 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
   request.keep_cached = true;
 
   auto begin = Clock::now();
-  size_t known = s.known_prefix(request.ids);
-  NamedTensors media;
-  size_t first_new = known > 0 ? s.cached_pictures : 0;
-  if (prompt.pixels && first_new < s.pictures.size())
-    media["pixel_values"] =
-        to_tensor(*prompt.pixels)
-            .narrow(0, static_cast<int64_t>(first_new), static_cast<int64_t>(s.pictures.size() - first_new));
-  at::Tensor ids = at::tensor(request.ids, at::kLong).to(p.model->device());
-  at::Tensor fresh =
-      p.model->embed(ids.narrow(0, static_cast<int64_t>(known), ids.size(0) - static_cast<int64_t>(known)), media);
-  // Rows that the cache already holds are not read.
-  request.embeddings = at::cat({at::zeros({static_cast<int64_t>(known), fresh.size(1)}, fresh.options()), fresh});
+  request.input = std::move(p.model->embed(to_tensors(prompt)).front());
+  if (const at::Tensor& first = request.input.ids; first.defined())  // an encoder has read the prompt
+    request.ids.assign(first.const_data_ptr<int64_t>(), first.const_data_ptr<int64_t>() + first.numel());
+  size_t known = s.known_prefix(request.ids, request.input);
   if (known > 0) {
     request.prefix = std::move(s.cached);
     request.prefix->truncate(static_cast<int64_t>(known));
@@ -184,12 +231,16 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
   request.on_token = [&](int64_t id) { return stream.push(id); };
   std::vector<int64_t> prompt_ids = request.ids;
   auto handle = p.engine->submit(std::move(request));
+  Tap tap;
+  if (p.shows_routing) p.model->show(&tap);
   try {
     p.engine->run_until_done();
   } catch (...) {
+    p.model->show(nullptr);
     p.engine->forget(handle);
     throw;
   }
+  p.model->show(nullptr);
   Generation done = p.engine->forget(handle);
   stream.finish();
   answer.text = stream.text();
@@ -198,25 +249,38 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
   answer.completion_tokens = static_cast<int64_t>(done.ids.size());
   answer.prefill_s = done.prefill_s;
   answer.decode_s = done.decode_s;
-  if (!prompt.geometry.empty()) answer.boxes = boxes_in(answer.text, prompt.geometry.back());
+  if (!prompt.pictures.geometry.empty()) {
+    std::vector<int32_t> ids(done.ids.begin(), done.ids.end());
+    read_places(p.processor->tokenizer().decode(ids), p.processor->place_unit(), prompt.pictures.geometry.back(),
+                answer);
+  }
 
+  if (p.shows_routing) {
+    std::vector<int64_t> rows(prompt_ids.begin() + static_cast<std::ptrdiff_t>(known), prompt_ids.end());
+    rows.insert(rows.end(), done.ids.begin(), done.ids.end() - !done.ids.empty());  // the last one was not read
+    answer.routing =
+        routing_json(tap, rows, p.processor->tokenizer()).dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
   messages.push_back({{"role", "assistant"}, {"content", {{{"type", "text"}, {"text", answer.text}}}}});
   s.messages = std::move(messages);
   s.pending = Json::array();
   s.prompt_length = prompt_ids.size();
-  s.cached_pictures = s.pictures.size();
   s.cached_ids = std::move(prompt_ids);
   s.cached_ids.insert(s.cached_ids.end(), done.ids.begin(), done.ids.end());
   s.cached = std::move(done.cached);
+  s.cached_media = s.media();
   return answer;
 }
 
 std::string Conversation::json() const {
   Json messages = state_->messages;
-  size_t picture = 0;
+  size_t picture = 0, video = 0;
   for (auto& message : messages)
     for (auto& part : message["content"])
-      if (part["type"] == "image") part["path"] = state_->picture_files[picture++];
+      if (part["type"] == "image")
+        part["path"] = state_->picture_files[picture++];
+      else if (part["type"] == "video")
+        part["path"] = state_->video_files[video++];
   return Json({{"messages", messages}}).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -10,11 +10,16 @@ namespace nuri {
 
 struct Answer {
   std::string text;
-  std::vector<PictureBox> boxes;  // those that the text names
+  // What the model points at, in the last picture. `text` leaves special tokens out, in which some models write places.
+  std::vector<PictureBox> boxes;
+  std::vector<PicturePoint> points;
+  std::string routing;  // JSON, where it was asked for: see Assistant::show_routing
   int64_t prompt_tokens = 0, completion_tokens = 0;
   std::string finish;  // why it ended: stop, length, stop_string, interrupted
   double load_s = 0, encode_s = 0, prefill_s = 0, decode_s = 0;
 };
+
+struct Image;  // media/image.h
 
 // Called with each piece of the answer as it is made; a piece never ends inside a character.
 using TextCallback = std::function<void(std::string_view)>;
@@ -27,6 +32,9 @@ class Assistant {
   ~Assistant();
   Assistant(Assistant&&) noexcept;
   Assistant& operator=(Assistant&&) noexcept;
+
+  // Whether answers tell which experts worked on which token. Throws Error(unsupported) for a model without experts.
+  void show_routing(bool on);
 
   // One question, about any number of picture files.
   Answer ask(const std::string& question, const std::vector<std::string>& pictures = {},
@@ -46,6 +54,10 @@ class Conversation {
 
   // The picture comes in front of what is said next. Throws Error(usage) when the file is none.
   void add_picture(const std::string& file, const PictureLimits& limits = {});
+  // The same of a picture in memory (RGB), which json() calls by that name.
+  void add_image(const Image& picture, const std::string& name);
+  // The same of a video. A model that watches none is given its frames as pictures.
+  void add_video(const std::string& file, const VideoOptions& options = {});
   Answer say(const std::string& text, const GenerationOptions& options = {}, const TextCallback& on_text = {});
   void reset();
   // The conversation so far: {"messages": [...]}, pictures by their file names.
@@ -57,8 +69,8 @@ class Conversation {
   std::unique_ptr<State> state_;
 };
 
-// Writes a copy of `picture` with the boxes and their labels drawn (PNG).
-void draw_boxes(const std::string& picture, const std::vector<PictureBox>& boxes, const std::string& output,
-                const PictureLimits& limits = {});
+// Writes a copy of `picture` with the answer's boxes and points drawn, and their labels (PNG).
+void draw_places(const std::string& picture, const Answer& answer, const std::string& output,
+                 const PictureLimits& limits = {});
 
 }  // namespace nuri

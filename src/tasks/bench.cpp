@@ -11,9 +11,7 @@
 #include "base/random.h"
 #include "base/report.h"
 #include "generate/cache_plan.h"
-#include "media/image.h"
 #include "tasks/model_folder.h"
-#include "tasks/pictures.h"
 
 namespace nuri {
 namespace {
@@ -75,20 +73,13 @@ Rates measure(CausalLM& model, const BenchRequest& request, CounterRandom& rando
 }
 
 // Seconds to encode one picture of random pixels, its processing not counted.
-double measure_picture(CausalLM& model, const BenchRequest& request) {
-  auto folder = find_model(request.model.model);
-  auto processor = open_processor(folder);
-  Image picture;
-  picture.width = request.width, picture.height = request.height, picture.channels = 3;
-  picture.pixels.resize(static_cast<size_t>(request.width * request.height * 3));
-  CounterRandom random(2);
-  for (auto& value : picture.pixels) value = static_cast<uint8_t>(random.below(256));
-  PreparedPrompt prompt = (*processor)(processor->placeholder(), {&picture, 1}, false);
-  at::Tensor ids = at::tensor(prompt.ids, at::kInt).to(at::kLong).to(model.device());
+double measure_picture(MediaEncoder& model, const BenchRequest& request) {
+  NamedTensors picture = model.picture_inputs(request.width, request.height);
+  picture["pixel_values"].normal_();
   std::vector<double> times;
   for (int64_t i = 0; i <= request.repetitions; ++i) {
     Stopwatch watch;
-    model.embed(ids, {{"pixel_values", to_tensor(*prompt.pixels)}});
+    model.encode_pictures(picture);
     if (i > 0) times.push_back(watch.seconds());
   }
   return median(times);
@@ -129,7 +120,11 @@ BenchResult bench(const BenchRequest& request) {
   }
   result.prefill_tokens_per_s = median(prefill);
   result.decode_tokens_per_s = median(decode);
-  if (request.width > 0) result.encode_s = measure_picture(*model, request);
+  if (request.width > 0) {
+    auto* eyes = dynamic_cast<MediaEncoder*>(opened.model.get());
+    if (eyes == nullptr) throw Error(ErrorKind::usage, "--image: found a picture, but this model reads text alone");
+    result.encode_s = measure_picture(*eyes, request);
+  }
   result.peak_rss_bytes = peak_rss();
   return result;
 }

@@ -33,6 +33,22 @@ struct PictureBox {
   double x1 = 0, y1 = 0, x2 = 0, y2 = 0;
 };
 
+// A point, likewise.
+struct PicturePoint {
+  std::string label;
+  double x = 0, y = 0;
+};
+
+// Which frames of a video are looked at (those that the model asks for where neither is given), and bounds on videos
+// from outside.
+struct VideoOptions {
+  std::optional<double> frames_per_second;
+  std::optional<int64_t> frames;
+  double max_seconds = 6 * 3600;
+  int64_t max_frames = 768;
+  int64_t max_frame_pixels = 33'177'600;  // 7680 x 4320
+};
+
 // Bounds on pictures from outside.
 struct PictureLimits {
   int64_t max_pixels = 100'000'000;

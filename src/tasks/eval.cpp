@@ -23,6 +23,16 @@ std::string trained_model(const Recipe& recipe) {
   return newest->folder.string();
 }
 
+Json match_names(Model& model, const ModelOptions& model_options, const EvaluationOptions& options) {
+  auto* embedder = dynamic_cast<Embedder*>(&model);
+  if (embedder == nullptr || !embedder->similarity())
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: this model does not compare pictures with texts", model_options.model));
+  auto pairs = open_pair_processor(find_model(model_options.model));
+  c10::InferenceMode inference;
+  return evaluate_names(*embedder, *pairs, options);
+}
+
 }  // namespace
 
 std::string evaluate(const EvalRequest& request) {
@@ -33,6 +43,7 @@ std::string evaluate(const EvalRequest& request) {
   ModelOptions model_options = request.model;
   if (model_options.model.empty()) model_options.model = trained_model(recipe);
   OpenedModel opened = open_model(model_options);
+  if (options.kind == EvaluationOptions::Kind::names) return match_names(*opened.model, model_options, options).dump();
   auto* model = dynamic_cast<CausalLM*>(opened.model.get());
   if (model == nullptr)
     throw Error(ErrorKind::usage, fmt::format("{}: this model gives no answers", model_options.model));

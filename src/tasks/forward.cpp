@@ -16,21 +16,13 @@ constexpr int64_t kMostTokens = int64_t{1} << 31;
 
 // Rows of the batch without their padding, as requests that decode `count` tokens each.
 std::vector<Request> requests_of(CausalLM& model, const NamedTensors& inputs, int64_t count) {
-  at::Tensor ids = whole_input(inputs, "input_ids", 2);
-  NamedTensors media = inputs;
-  for (const char* name : {"input_ids", "attention_mask", "position_ids", "logits_to_keep", "labels"})
-    media.erase(name);
-  // Pictures belong to the rows in the order of their tokens, so the whole batch is embedded at once.
-  at::Tensor embeddings = model.embed(ids.reshape({-1}).to(model.device()), media).view({ids.size(0), ids.size(1), -1});
-  at::Tensor real = inputs.contains("attention_mask") ? required_input(inputs, "attention_mask", 2).to(at::kBool)
-                                                      : at::ones_like(ids, at::kBool);
+  NamedTensors prompts = inputs;
+  for (const char* name : {"position_ids", "logits_to_keep", "labels", "decoder_input_ids", "decoder_attention_mask"})
+    prompts.erase(name);
   std::vector<Request> requests;
-  for (int64_t row = 0; row < ids.size(0); ++row) {
-    at::Tensor chosen = real[row].nonzero().squeeze(1);
-    at::Tensor row_ids = ids[row].index_select(0, chosen).contiguous();
+  for (DecoderInput& input : model.embed(prompts)) {
     Request request;
-    request.ids.assign(row_ids.data_ptr<int64_t>(), row_ids.data_ptr<int64_t>() + row_ids.numel());
-    request.embeddings = embeddings[row].index_select(0, chosen.to(model.device()));
+    request.input = std::move(input);
     request.sampling.greedy = true;
     request.sampling.max_tokens = count;
     requests.push_back(std::move(request));
@@ -38,21 +30,29 @@ std::vector<Request> requests_of(CausalLM& model, const NamedTensors& inputs, in
   return requests;
 }
 
-// [rows, T + count]: the ids as given and what follows.
+// [rows, T + count]: the ids that the decoder read and what follows.
 at::Tensor generate(CausalLM& model, const NamedTensors& inputs, int64_t count) {
   if (count > kMostTokens)
     throw Error(ErrorKind::usage, fmt::format("--generate: found {}, expected at most {}", count, kMostTokens));
   at::Tensor ids = whole_input(inputs, "input_ids", 2);
+  std::vector<Request> requests = requests_of(model, inputs, count);
+  int64_t longest = ids.size(1);
+  for (const auto& request : requests) longest = std::max(longest, request.input.embeddings.size(0));
   EngineOptions options;
-  options.context = ids.size(1) + count;
+  options.context = longest + count;
   options.cache_positions = ids.size(0) * (options.context + nn::KvCache::kBlock);
   Engine engine(model, options);
   std::vector<Engine::Handle> handles;
-  for (auto& request : requests_of(model, inputs, count)) handles.push_back(engine.submit(std::move(request)));
+  std::vector<at::Tensor> rows = ids.unbind();
+  for (auto& request : requests) {
+    at::Tensor& read = rows[handles.size()];
+    if (request.input.ids.defined()) read = request.input.ids.cpu();
+    handles.push_back(engine.submit(std::move(request)));
+  }
   engine.run_until_done();
-  std::vector<at::Tensor> rows;
-  for (auto handle : handles) rows.push_back(at::tensor(engine.generation(handle).ids, at::kLong));
-  return at::cat({ids, at::stack(rows)}, 1);
+  for (size_t row = 0; row < rows.size(); ++row)
+    rows[row] = at::cat({rows[row], at::tensor(engine.generation(handles[row]).ids, at::kLong)});
+  return at::stack(rows);
 }
 
 }  // namespace

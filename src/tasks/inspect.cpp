@@ -77,19 +77,22 @@ std::string module_of(const std::string& name) {
   return name.substr(0, second == std::string::npos ? first : second);
 }
 
-Json count_parameters(const std::vector<NamedTensor>& parameters, const std::string& file) {
-  int64_t total = 0;
+Json count_parameters(const std::vector<NamedTensor>& parameters, const Model& model, const std::string& file) {
+  int64_t total = 0, trained = 0;
+  std::vector<std::string> frozen = model.frozen_parts();
   Json by_module = Json::object();
   for (const auto& [name, tensor] : parameters) {
     total += tensor.numel();
     if (tensor.numel() > kMostParameters || total > kMostParameters)
       throw Error(ErrorKind::unsupported,
                   fmt::format("{}: found a model of more than 2^50 parameters, expected fewer", file));
+    if (std::ranges::none_of(frozen, [&](const std::string& part) { return name.starts_with(part); }))
+      trained += tensor.numel();
     Json& sum = by_module[module_of(name)];
     sum = sum.is_null() ? tensor.numel() : sum.get<int64_t>() + tensor.numel();
   }
-  // No family has experts yet: every weight works on every token.
-  return {{"total", total}, {"active", total}, {"by_module", by_module}};
+  return {
+      {"total", total}, {"active", total - model.idle_parameters()}, {"trained", trained}, {"by_module", by_module}};
 }
 
 struct Quantised {
@@ -139,7 +142,7 @@ void decode_one(CausalLM& model) {
 // A whole number where JSON's readers keep it exact.
 Json whole(double count) { return count < 0x1p53 ? Json(static_cast<int64_t>(count)) : Json(count); }
 
-void tell_work(Model& model, Json& told) {
+void tell_work(Model& model, const InspectRequest& request, Json& told) {
   for (const char* key :
        {"context_length", "kv_bytes_per_token", "flops_per_token", "flops_per_picture", "tokens_per_picture"})
     told[key] = nullptr;
@@ -150,10 +153,9 @@ void tell_work(Model& model, Json& told) {
     told["flops_per_token"] = whole(ops::count_products([&] { decode_one(*decoder); }));
   }
   if (auto* eyes = dynamic_cast<MediaEncoder*>(&model)) {
-    std::vector<int64_t> shape = eyes->picture_shape();
-    shape.insert(shape.begin(), 1);
-    at::Tensor pixels = at::empty(shape, at::TensorOptions().device(at::kMeta)), seen;
-    told["flops_per_picture"] = whole(ops::count_products([&] { seen = eyes->encode_pictures(pixels); }));
+    at::Tensor seen;
+    NamedTensors picture = eyes->picture_inputs(request.width, request.height);
+    told["flops_per_picture"] = whole(ops::count_products([&] { seen = eyes->encode_pictures(picture); }));
     if (decoder != nullptr) told["tokens_per_picture"] = seen.size(0);
   }
 }
@@ -193,11 +195,11 @@ std::string inspect(const InspectRequest& request) {
                         [](const auto& a, const auto& b) { return a.tensor.numel() < b.tensor.numel(); });
   told["dtype"] = name_of_dtype(largest.tensor.scalar_type());
   told["source"] = skeleton.from_weights ? "weights" : "configuration";
-  told["parameters"] = count_parameters(skeleton.parameters, config.file());
+  told["parameters"] = count_parameters(skeleton.parameters, *skeleton.model, config.file());
   tell_bytes(skeleton.parameters, told["parameters"]["total"].get<int64_t>(), told);
   try {
     c10::InferenceMode inference;
-    tell_work(*skeleton.model, told);
+    tell_work(*skeleton.model, request, told);
   } catch (const c10::Error& error) {
     throw Error(ErrorKind::unsupported, fmt::format("{}: found sizes whose work cannot be counted ({})", config.file(),
                                                     error.what_without_backtrace()));

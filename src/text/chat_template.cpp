@@ -176,6 +176,8 @@ void take_special_tokens(const Json& source, Json& tokens) {
   }
 }
 
+}  // namespace
+
 Json special_tokens_of_folder(const fs::path& folder) {
   Json tokens = Json::object();
   bool complete = false;
@@ -190,8 +192,6 @@ Json special_tokens_of_folder(const fs::path& folder) {
   }
   return tokens;
 }
-
-}  // namespace
 
 ChatTemplate::ChatTemplate(const std::string& source, const std::string& name)
     : template_(std::make_unique<jinja::Template>(source, name)), clock_(machine_clock) {}

@@ -16,6 +16,10 @@ namespace jinja {
 class Template;
 }
 
+// bos_token, eos_token and the like of a model folder, those that it gives, from tokenizer_config.json and
+// special_tokens_map.json: {"bos_token": "<s>", ...}.
+Json special_tokens_of_folder(const std::filesystem::path& folder);
+
 // What one rendering may use up: nodes evaluated, items made and 64 bytes of text count one step each.
 struct ChatTemplateLimits {
   int64_t steps = 10'000'000;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/test_support.h"
 #include "text/unicode.h"
 
 namespace nuri {
@@ -168,8 +169,7 @@ TEST(Tokenizer, ServesSeveralThreads) {
 }
 
 TEST(Tokenizer, TakesTokensFromTokenizerConfig) {
-  const auto folder = std::filesystem::temp_directory_path() / "nuri_tokenizer_test";
-  std::filesystem::create_directories(folder);
+  TestFolder folder;
   write_file_atomically(folder / "tokenizer.json", small_document().dump());
   EXPECT_EQ(Tokenizer::from_folder(folder).encode("h").size(), 1u);
   write_file_atomically(folder / "tokenizer_config.json",
@@ -180,7 +180,7 @@ TEST(Tokenizer, TakesTokensFromTokenizerConfig) {
   EXPECT_EQ(tokenizer.encode("h  <img>"), (std::vector<int32_t>{'h' - '!', 102}));
   EXPECT_EQ(tokenizer.encode("h", false).size(), 1u);
   EXPECT_TRUE(tokenizer.is_special(103));
-  std::filesystem::remove_all(folder);
+  std::filesystem::remove(folder / "tokenizer.json");
   EXPECT_NE(message_of([&] { Tokenizer::from_folder(folder); }, ErrorKind::usage).find("tokenizer.json"),
             std::string::npos);
 }

@@ -35,11 +35,13 @@ void make_tokenizer(const ConfigReader& options, const Recipe& recipe, const fs:
   training.vocabulary = number("vocabulary", kBytesAndSpecials, training.vocabulary);
   training.scenes = number("scenes", 1, training.scenes);
   training.seed = recipe.seed;
+  training.gives_mask = options.optional("attention_mask", training.gives_mask);
+  bool further = options.optional("further_objects", false);
   options.refuse_unknown_keys();
   fs::path shared = recipe.output / "tokenizer";
   if (!fs::exists(shared / "chat_template.jinja")) {
     make_folder(shared);
-    write_emoji_tokenizer(*shared_emoji_world(), training, shared);
+    write_emoji_tokenizer(*shared_emoji_world(further), training, shared);
   }
   for (const auto& file : whole_files(shared)) write_file_atomically(folder / file.filename(), read_file(file));
 }

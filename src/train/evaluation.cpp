@@ -9,6 +9,7 @@
 #include "generate/engine.h"
 #include "generate/generation_config.h"
 #include "media/image.h"
+#include "models/parts/inputs.h"
 #include "text/chat_template.h"
 #include "train/emoji_world/score.h"
 #include "train/objectives/scene_batch.h"
@@ -40,10 +41,9 @@ class Examiner {
   void ask(const Image& picture, const std::string& name, const Turn& turn) {
     Json content = {{{"type", "image"}}, {{"type", "text"}, {"text", turn.question}}};
     PreparedPrompt prompt = processor_(chat_->render({{{"role", "user"}, {"content", content}}}), {&picture, 1}, false);
-    at::Tensor pixels = at::from_blob(prompt.pixels->values.data(), prompt.pixels->shape, at::kFloat);
     Request request;
     request.ids.assign(prompt.ids.begin(), prompt.ids.end());
-    request.embeddings = model_.embed(at::tensor(request.ids, at::kLong), {{"pixel_values", pixels}});
+    request.input = std::move(model_.embed(to_tensors(prompt)).front());
     request.sampling.greedy = true;
     request.sampling.max_tokens = kAnswer;
     request.eos = eos_;
@@ -140,6 +140,9 @@ EvaluationOptions read_evaluation_options(const ConfigReader& reader) {
   options.batch = reader.optional("batch", options.batch);
   if (options.batch < 1) reader.reject("batch", "at least 1");
   options.data = reader.optional("data", options.data);
+  auto kind = reader.optional<std::string>("kind", "conversation");
+  if (kind != "conversation" && kind != "names") reader.reject("kind", "conversation or names");
+  if (kind == "names") options.kind = EvaluationOptions::Kind::names;
   reader.refuse_unknown_keys();
   return options;
 }

@@ -5,11 +5,14 @@
 
 #include "base/config_reader.h"
 #include "models/parts/interface.h"
+#include "models/parts/pair_processor.h"
 #include "models/parts/processor.h"
 
 namespace nuri {
 
 struct EvaluationOptions {
+  // What is measured: answers to questions about scenes, or which name of all fits a picture of one object best.
+  enum class Kind { conversation, names } kind = Kind::conversation;
   int64_t scenes = 500;
   uint64_t seed = 1000;
   int64_t batch = 16;          // questions at once
@@ -25,5 +28,10 @@ EvaluationOptions read_evaluation_options(const ConfigReader& reader);
 // `chat_folder` holds the chat template. Runs on the calling thread's inference mode.
 Json evaluate_emoji_world(CausalLM& model, const Processor& processor, const std::filesystem::path& chat_folder,
                           const EvaluationOptions& options);
+
+// Holds pictures of single objects, of the held-out split, against the names of all objects: {"scenes", "objects",
+// "english": {"right", "asked", "share", "above_category"}, "korean": {...}, "table": text}. `above_category`: the
+// share, of pictures whose category has a word, that fit their own name better than that word.
+Json evaluate_names(Embedder& model, const PairProcessor& processor, const EvaluationOptions& options);
 
 }  // namespace nuri

@@ -4,6 +4,7 @@
 #include "train/objectives/contrastive.h"
 #include "train/objectives/conversation.h"
 #include "train/objectives/dense.h"
+#include "train/objectives/names.h"
 
 namespace nuri {
 
@@ -18,8 +19,10 @@ std::unique_ptr<Objective> make_objective(const ObjectiveContext& context) {
     objective = make_alignment_objective(context);
   } else if (kind == "conversation") {
     objective = make_conversation_objective(context);
+  } else if (kind == "names") {
+    objective = make_names_objective(context);
   } else {
-    context.options.reject("kind", "dense, contrastive, alignment or conversation");
+    context.options.reject("kind", "dense, contrastive, names, alignment or conversation");
   }
   context.options.refuse_unknown_keys();
   return objective;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/test_support.h"
 #include "train/metrics.h"
 
 namespace nuri {
@@ -14,18 +15,8 @@ namespace fs = std::filesystem;
 
 class RecipeFile : public testing::Test {
  protected:
-  RecipeFile() : folder_(fs::temp_directory_path() / ("nuri_recipe_" + std::to_string(::getpid()))) {
-    fs::create_directories(folder_);
-  }
-  ~RecipeFile() override { fs::remove_all(folder_); }
-
   std::string error_of(const std::string& text) {
-    try {
-      read(text);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
+    return message_of([&] { read(text); });
   }
   Recipe read(const std::string& text) {
     write_file_atomically(folder_ / "r.toml", text);
@@ -34,7 +25,7 @@ class RecipeFile : public testing::Test {
 
   const std::string kStage =
       "name = \"a\"\n[[stage]]\nname = \"one\"\nmodel = {model_type = \"x\"}\nobjective = {kind = \"dense\"}\n";
-  fs::path folder_;
+  TestFolder folder_;
 };
 
 TEST_F(RecipeFile, ReadsStagesAndDefaults) {

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -11,9 +14,39 @@
 namespace nuri {
 namespace {
 
+// How `pattern`, in which each '*' stands for a number, fits the beginning of a name.
+struct Fit {
+  std::vector<std::string_view> numbers;
+  std::string_view rest;  // behind what fits
+};
+
+std::optional<Fit> fit(std::string_view name, std::string_view pattern) {
+  Fit found;
+  for (char c : pattern) {
+    size_t length = c == '*' ? std::min(name.find_first_not_of("0123456789"), name.size()) : name.starts_with(c);
+    if (length == 0) return std::nullopt;
+    if (c == '*') found.numbers.push_back(name.substr(0, length));
+    name.remove_prefix(length);
+  }
+  found.rest = name;
+  return found;
+}
+
+std::string renamed(std::string_view pattern, const Fit& found) {
+  std::string name;
+  auto number = found.numbers.begin();
+  for (char c : pattern) {
+    if (c == '*' && number != found.numbers.end())
+      name += *number++;
+    else
+      name += c;
+  }
+  return name.append(found.rest);
+}
+
 std::string canonical_name(const std::string& name, const std::vector<Rename>& renames) {
   for (const auto& rename : renames)
-    if (name.starts_with(rename.from)) return std::string(rename.to) + name.substr(rename.from.size());
+    if (auto found = fit(name, rename.from)) return renamed(rename.to, *found);
   return name;
 }
 
@@ -106,12 +139,37 @@ DType file_dtype(at::ScalarType dtype) {
 CheckpointStore::CheckpointStore(const std::filesystem::path& folder, const NameRules& rules, LoadOptions options)
     : folder_(folder), checkpoint_(std::make_shared<Checkpoint>(Checkpoint::open(folder))), options_(options) {
   for (const auto& info : checkpoint_->tensors()) {
-    std::string name = canonical_name(info.name, rules.renames);
-    if (is_ignored(name, rules.ignored)) continue;
-    auto [previous, fresh] = tensors_.emplace(name, info);
-    if (!fresh)
-      throw Error(ErrorKind::format, fmt::format("{}: found both {} and {}, which name the same weight",
-                                                 folder_.string(), previous->second.name, info.name));
+    auto split = std::find_if(rules.splits.begin(), rules.splits.end(),
+                              [&](const FusedTensor& s) { return fit(info.name, s.from).has_value(); });
+    if (split != rules.splits.end())
+      add_parts(info, *split, rules);
+    else
+      add(canonical_name(info.name, rules.renames), {info, info.shape}, rules);
+  }
+}
+
+void CheckpointStore::add(const std::string& name, Source source, const NameRules& rules) {
+  if (is_ignored(name, rules.ignored)) return;
+  auto [previous, fresh] = tensors_.emplace(name, source);
+  if (!fresh)
+    throw Error(ErrorKind::format, fmt::format("{}: found both {} and {}, which name the same weight", folder_.string(),
+                                               previous->second.info.name, source.info.name));
+}
+
+void CheckpointStore::add_parts(const TensorInfo& info, const FusedTensor& split, const NameRules& rules) {
+  std::vector<int64_t> shares = split.shares;
+  if (shares.empty()) shares.assign(split.to.size(), 1);
+  int64_t total = std::accumulate(shares.begin(), shares.end(), int64_t{0});
+  if (info.shape.empty() || info.shape[0] % (split.groups * total) != 0)
+    throw Error(ErrorKind::format,
+                fmt::format("{}: tensor {}: found shape [{}], expected a multiple of {} rows", folder_.string(),
+                            info.name, fmt::join(info.shape, ", "), split.groups * total));
+  Fit found = *fit(info.name, split.from);
+  int64_t begin = 0;
+  for (size_t i = 0; i < split.to.size(); begin += shares[i++]) {
+    Source source{info, info.shape, split.groups, begin, shares[i], total};
+    source.shape[0] = info.shape[0] / total * shares[i];
+    add(renamed(split.to[i], found), std::move(source), rules);
   }
 }
 
@@ -122,10 +180,11 @@ at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape,
   if (found == tensors_.end())
     throw Error(ErrorKind::format, fmt::format("{}: tensor {} not found, expected shape [{}]", folder_.string(), name,
                                                fmt::join(shape, ", ")));
-  const TensorInfo& info = found->second;
-  if (at::IntArrayRef(info.shape) != shape)
+  const Source& source = found->second;
+  const TensorInfo& info = source.info;
+  if (at::IntArrayRef(source.shape) != shape)
     throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found shape [{}], expected [{}]", folder_.string(),
-                                               info.name, fmt::join(info.shape, ", "), fmt::join(shape, ", ")));
+                                               info.name, fmt::join(source.shape, ", "), fmt::join(shape, ", ")));
   at::ScalarType dtype = torch_dtype(info.dtype);
   if (!at::isFloatingType(dtype))
     throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found type {}, expected F32, F16 or BF16",
@@ -138,33 +197,36 @@ at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape,
   at::Tensor tensor;
   if (is_aligned(bytes, info.dtype)) {
     tensor = at::from_blob(
-        bytes.data(), shape, [keep = checkpoint_](void*) {}, at::TensorOptions().dtype(dtype));
+        bytes.data(), info.shape, [keep = checkpoint_](void*) {}, at::TensorOptions().dtype(dtype));
   } else {
-    tensor = at::empty(shape, at::TensorOptions().dtype(dtype));
+    tensor = at::empty(info.shape, at::TensorOptions().dtype(dtype));
     std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
   }
+  if (source.total > 1)
+    tensor = tensor.view({source.groups, source.total, -1}).narrow(1, source.begin, source.share).reshape(shape);
   return tensor.to(options_.device, options_.dtype.value_or(dtype));
 }
 
 void CheckpointStore::expect_all_taken() const {
-  for (const auto& [name, info] : tensors_)
+  for (const auto& [name, source] : tensors_)
     if (!taken_.contains(name))
       throw Error(ErrorKind::format,
                   fmt::format("{}: found the tensor {} of shape [{}], which this model does not have", folder_.string(),
-                              info.name, fmt::join(info.shape, ", ")));
+                              source.info.name, fmt::join(source.info.shape, ", ")));
 }
 
 void CheckpointStore::expect_room() const {
   if (!options_.device.is_cpu()) return;
   int64_t count = 0, bytes = 0;
-  for (const auto& [name, info] : tensors_) {
+  for (const auto& [name, source] : tensors_) {
+    const TensorInfo& info = source.info;
     bool floating =
         info.dtype == DType::F32 || info.dtype == DType::F16 || info.dtype == DType::BF16 || info.dtype == DType::F64;
     if (!floating) continue;  // refused when it is taken
     at::ScalarType stored = torch_dtype(info.dtype), loaded = options_.dtype.value_or(stored);
     if (loaded == stored && is_aligned(checkpoint_->data(info), info.dtype)) continue;
-    count += info.elements();
-    bytes += info.elements() * static_cast<int64_t>(c10::elementSize(loaded));
+    count += source.elements();
+    bytes += source.elements() * static_cast<int64_t>(c10::elementSize(loaded));
   }
   if (bytes == 0) return;
   std::string arithmetic = options_.dtype ? fmt::format("{} of them converted, {} bytes each", count, bytes / count)
@@ -185,6 +247,16 @@ at::Tensor ShapeStore::take(const std::string& name, at::IntArrayRef shape, cons
 
 void TrainingStore::add(std::shared_ptr<WeightStore> store, std::string take, std::string as) {
   sources_.push_back({std::move(store), std::move(take), std::move(as), false});
+}
+
+bool TrainingStore::has(const std::string& name) const {
+  bool covered = false;
+  for (const auto& [store, take, as, used] : sources_) {
+    if (!name.starts_with(as)) continue;
+    if (store->has(take + name.substr(as.size()))) return true;
+    covered = true;
+  }
+  return !covered;
 }
 
 at::Tensor TrainingStore::take(const std::string& name, at::IntArrayRef shape, const Init& init) {

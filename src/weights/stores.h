@@ -14,16 +14,28 @@
 
 namespace nuri {
 
-// One published spelling of a name: the prefix `from` becomes `to`. `from` may be empty.
+// One published spelling of a name: the prefix `from` becomes `to`. `from` may be empty. A '*' in it stands for a
+// number, which takes the place of the '*' in `to`.
 struct Rename {
   std::string_view from;
   std::string_view to;
+};
+
+// A published tensor that holds several weights of the model along its first dimension: the names' prefix `from`
+// becomes each of `to`. The weights follow each other, `shares` of rows to each (empty: equal ones), and that `groups`
+// times over: a fused projection may keep the queries of each group of heads beside their key and value.
+struct FusedTensor {
+  std::string_view from;
+  std::vector<std::string_view> to;
+  int64_t groups = 1;
+  std::vector<int64_t> shares = {};
 };
 
 // What a family tells of the names in its files.
 struct NameRules {
   std::vector<Rename> renames;            // older to canonical; the first whose `from` fits is applied, once
   std::vector<std::string_view> ignored;  // canonical names, or suffixes after a leading '*', not needed
+  std::vector<FusedTensor> splits = {};   // published to canonical; they go before the renames
 };
 
 struct LoadOptions {
@@ -48,10 +60,21 @@ class CheckpointStore : public WeightStore {
   void expect_room() const;
 
  private:
+  // What a canonical name stands for: a tensor of the file [groups * total * n, ...], of which it is the rows
+  // [begin, begin + share) * n of every group.
+  struct Source {
+    TensorInfo info;
+    std::vector<int64_t> shape;
+    int64_t groups = 1, begin = 0, share = 1, total = 1;
+    int64_t elements() const { return info.elements() / total * share; }
+  };
+  void add(const std::string& name, Source source, const NameRules& rules);
+  void add_parts(const TensorInfo& info, const FusedTensor& split, const NameRules& rules);
+
   std::filesystem::path folder_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   LoadOptions options_;
-  std::map<std::string, TensorInfo, std::less<>> tensors_;  // by canonical name
+  std::map<std::string, Source, std::less<>> tensors_;  // by canonical name
   std::set<std::string> taken_;
 };
 
@@ -76,7 +99,8 @@ class TrainingStore : public WeightStore {
   // ("vision_tower.").
   void add(std::shared_ptr<WeightStore> store, std::string take, std::string as);
 
-  bool has(const std::string& name) const override { return true; }
+  // What may be initialised may be had; of what a checkpoint is taken for, what it has.
+  bool has(const std::string& name) const override;
   at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
   // Throws Error(usage) when a store gave no weight: a misspelt name would go unnoticed.
   void expect_all_used() const;

@@ -7,8 +7,10 @@
 
 #include <cstring>
 #include <fstream>
+#include <numeric>
 
 #include "base/error.h"
+#include "base/test_support.h"
 
 namespace nuri {
 namespace {
@@ -18,11 +20,6 @@ using testing::HasSubstr;
 
 class StoresTest : public testing::Test {
  protected:
-  StoresTest() : folder_(fs::path(testing::TempDir()) / ("stores_" + std::to_string(::getpid()))) {
-    fs::create_directories(folder_);
-  }
-  ~StoresTest() override { fs::remove_all(folder_); }
-
   // One bfloat16 tensor `w` of zeros, as a file with a hole that takes no disk. `padding` spaces behind the header.
   bool write_sparse(int64_t elements, int padding = 0) {
     std::string header = R"({"w":{"dtype":"BF16","shape":[)" + std::to_string(elements) + R"(],"data_offsets":[0,)" +
@@ -36,7 +33,7 @@ class StoresTest : public testing::Test {
     return ::truncate(path.c_str(), static_cast<off_t>(8 + length) + 2 * elements) == 0;
   }
 
-  fs::path folder_;
+  TestFolder folder_;
 };
 
 std::string refusal(const CheckpointStore& store) {
@@ -68,6 +65,39 @@ TEST_F(StoresTest, RefusesAConversionThatMemoryCannotHold) {
   EXPECT_THAT(refusal(CheckpointStore(folder_, {}, {{}, at::kCPU})), HasSubstr("at odd addresses"));
 }
 
+TEST_F(StoresTest, NamesWithNumbersAreRenamedAndFusedWeightsTakenApart) {
+  // [q q k v | q q k v]: two groups of heads, as InternLM2 keeps them.
+  std::vector<float> fused(16), plain{1, 2, 3, 4, 5, 6};
+  std::iota(fused.begin(), fused.end(), 0.0f);
+  write_safetensors(folder_ / "model.safetensors", std::vector<TensorData>{
+                                                       {"blocks.12.wqkv.weight", DType::F32, {8, 2}, fused.data()},
+                                                       {"tower.3.qkv.weight", DType::F32, {6, 1}, plain.data()},
+                                                       {"tower.3.qkv.bias", DType::F32, {6}, plain.data()},
+                                                       {"tower.3.norm.bias", DType::F32, {6}, plain.data()},
+                                                   });
+  NameRules rules;
+  rules.renames = {{"tower.*.norm.", "layers.*.layer_norm."}};
+  rules.splits = {{"blocks.*.wqkv.", {"layers.*.q.", "layers.*.k.", "layers.*.v."}, 2, {2, 1, 1}},
+                  {"tower.*.qkv.", {"tower.*.q.", "tower.*.k.", "tower.*.v."}}};
+  CheckpointStore store(folder_, rules, {});
+  auto values = [&](const char* name, at::IntArrayRef shape) {
+    at::Tensor found = store.take(name, shape, {}).contiguous();
+    return std::vector<float>(found.const_data_ptr<float>(), found.const_data_ptr<float>() + found.numel());
+  };
+  EXPECT_THAT(values("layers.12.q.weight", {4, 2}), testing::ElementsAre(0, 1, 2, 3, 8, 9, 10, 11));
+  EXPECT_THAT(values("layers.12.k.weight", {2, 2}), testing::ElementsAre(4, 5, 12, 13));
+  EXPECT_THAT(values("layers.12.v.weight", {2, 2}), testing::ElementsAre(6, 7, 14, 15));
+  EXPECT_THAT(values("tower.3.k.weight", {2, 1}), testing::ElementsAre(3, 4));
+  EXPECT_THAT(values("tower.3.v.bias", {2}), testing::ElementsAre(5, 6));
+  EXPECT_THAT(values("layers.3.layer_norm.bias", {6}), testing::ElementsAreArray(plain));
+  EXPECT_THROW(store.expect_all_taken(), Error);
+  for (const char* name : {"tower.3.q.weight", "tower.3.v.weight"}) values(name, {2, 1});
+  for (const char* name : {"tower.3.q.bias", "tower.3.k.bias"}) values(name, {2});
+  store.expect_all_taken();
+  rules.splits[0].groups = 3;
+  EXPECT_THROW(CheckpointStore(folder_, rules, {}), Error);
+}
+
 TEST_F(StoresTest, ShapesAreBounded) {
   ShapeStore store(at::kHalf);
   EXPECT_EQ(store.take("w", {3, 5}, {}).sizes(), at::IntArrayRef({3, 5}));
@@ -75,6 +105,26 @@ TEST_F(StoresTest, ShapesAreBounded) {
   int64_t large = int64_t{1} << 31;
   EXPECT_THROW(store.take("w", {large, large}, {}), Error);
   EXPECT_THROW(store.take("w", {large, large, large}, {}), Error);
+}
+
+TEST_F(StoresTest, ANameIsRenamedAtItsBeginning) {
+  ASSERT_TRUE(write_sparse(4));
+  auto has = [&](Rename rename, const std::string& name) {
+    return CheckpointStore(folder_, {{rename}, {}}, {{}, at::kCPU}).has(name);
+  };
+  EXPECT_TRUE(has({"", "a."}, "a.w"));
+  EXPECT_TRUE(has({"w", "v"}, "v"));
+  EXPECT_TRUE(has({"x", "v"}, "w"));
+}
+
+TEST_F(StoresTest, ATrainingStoreHasWhatItsCheckpointsHave) {
+  ASSERT_TRUE(write_sparse(4));
+  TrainingStore store(1);
+  EXPECT_TRUE(store.has("part.w"));
+  store.add(std::make_shared<CheckpointStore>(folder_, NameRules{}, LoadOptions{}), "", "part.");
+  EXPECT_TRUE(store.has("part.w"));
+  EXPECT_FALSE(store.has("part.v"));
+  EXPECT_TRUE(store.has("other.v"));
 }
 
 TEST_F(StoresTest, ReadingAWeightTwiceTiesIt) {

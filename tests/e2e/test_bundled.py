@@ -56,6 +56,22 @@ class Bundled(harness.TestCase):
                 outer = (right - left) * (bottom - top) + (x2 - x1) * (y2 - y1) - inner
                 self.assertGreater(inner / outer, 0.5)
 
+    def test_grounds_in_pixels_of_the_picture(self):
+        question = f"Where is the {next(iter(SHOWN))}?"
+        asked = self.succeeds_json("ask", "emoji-world", question, "-i", SCENE, "--json")
+        drawn = self.folder / "places.png"
+        told = self.succeeds_json("ground", "emoji-world", question, "-i", SCENE, "--json", "--draw", drawn)
+        self.assertEqual(told, {"text": asked["text"], "boxes": asked["boxes"], "points": []})
+        self.assertGreaterEqual(min(harness.png_size(drawn)), 240)
+        lines = self.succeeds("ground", "emoji-world", question, "-i", SCENE).splitlines()
+        self.assertRegex(lines[0], rf"^box( +[\d.]+){{4}}  {asked['boxes'][0]['label']}$")
+        self.fails(2, ["ground", "emoji-world", question], "-i")
+
+    def test_routing_needs_experts(self):
+        self.fails(1, ["ask", "emoji-world", "What is here?", "-i", SCENE, "--routing", self.folder / "r.json"],
+                   "experts")
+        self.assertFalse((self.folder / "r.json").exists())
+
     def test_every_verb(self):
         inputs, outputs = self.folder / "in.safetensors", self.folder / "out.safetensors"
         self.succeeds("preprocess", "emoji-world", "--text", "<image>What is here?", "-i", SCENE, "-o", inputs)

@@ -200,7 +200,7 @@ class OtherVerbs(Parrot):
         inputs, outputs = self.folder / "in.safetensors", self.folder / "out.safetensors"
         self.succeeds("preprocess", self.model, "--text", "<image>What?<image> ", "-i", self.a, self.b, "-o", inputs)
         made = harness.read_safetensors(inputs)
-        self.assertEqual(list(made), ["input_ids", "attention_mask", "pixel_values"])
+        self.assertEqual(sorted(made), ["attention_mask", "input_ids", "pixel_values"])
         length = 2 * harness.TOKENS_PER_PICTURE + len("What? ")
         self.assertEqual(made["input_ids"][:2], ("I64", [1, length]))
         self.assertEqual(made["pixel_values"][:2], ("F32", [2, 3, 32, 32]))
@@ -215,7 +215,7 @@ class OtherVerbs(Parrot):
 
     def test_inspect(self):
         told = self.succeeds_json("inspect", self.model, "--json")
-        self.assertEqual(set(told["parameters"]), {"total", "active", "by_module"})
+        self.assertEqual(set(told["parameters"]), {"total", "active", "trained", "by_module"})
         tensors = harness.read_safetensors(self.model / "model.safetensors").values()
         self.assertEqual(told["parameters"]["total"], sum(len(values) for _, _, values in tensors))
         self.assertEqual(self.succeeds_json("inspect", self.model / "config.json", "--json")["parameters"],
@@ -259,6 +259,26 @@ class OtherVerbs(Parrot):
         self.assertTrue(shown.endswith(b"\r\x1b[K"), shown[-40:])
 
 
+class Ground(harness.TestCase):
+    def test_each_notation_ends_in_pixels_of_the_picture(self):
+        picture = harness.write_png(self.folder / "a.png")  # 40 x 30, which the model sees as 32 x 32
+        for number, (answer, boxes, points) in enumerate((
+                (b"<ref>cat</ref><box>[[250, 500, 750, 1000]]</box>", [("cat", [10, 15, 30, 30])], []),
+                (b"[0.25, 0.5, 0.75, 1.0]", [("", [10, 15, 30, 30])], []),
+                (b'{"bbox_2d": [8, 16, 24, 32], "label": "dog"}', [("dog", [10, 15, 30, 30])], []),
+                (b'{"point_2d": [8, 16], "label": "ear"}', [], [("ear", [10, 15])]))):
+            with self.subTest(answer):
+                model = harness.make_parrot(self.folder / str(number), (answer,))
+                told = self.succeeds_json("ground", model, "Where?", "-i", picture, "--json")
+                self.assertEqual([(b["label"], b["box"]) for b in told["boxes"]], boxes)
+                self.assertEqual([(p["label"], p["point"]) for p in told["points"]], points)
+
+    def test_a_video_is_not_drawn_on_a_picture(self):
+        picture = harness.write_png(self.folder / "a.png")
+        model = harness.make_parrot(self.folder / "model")
+        self.fails(2, ["ask", model, "Where?", "-i", picture, "-v", picture, "--draw", self.folder / "o.png"], "--draw")
+
+
 class Examples(harness.TestCase):
     """The examples of --help work, in the order of a day's work."""
 
@@ -268,7 +288,7 @@ class Examples(harness.TestCase):
         (self.folder / "docs").symlink_to(harness.ROOT / "docs")
         (self.folder / "recipes").symlink_to(harness.ROOT / "recipes")
         # Training and measuring take long, and a conversation waits for its user.
-        for verb in ("ask", "preprocess", "forward", "tokenize", "inspect", "bench"):
+        for verb in ("ask", "ground", "preprocess", "forward", "tokenize", "inspect", "bench"):
             example = re.search(r"Example:\n  nuri (.*)", self.succeeds(verb, "--help"))[1]
             with self.subTest(example):
                 self.succeeds(*shlex.split(example), cwd=self.folder)

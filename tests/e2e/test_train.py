@@ -34,6 +34,12 @@ place_step = 5
 data = {DATA}
 [stage.train]
 """
+PROCESSOR = """[stage.processor.image_processor]
+image_processor_type = "SiglipImageProcessor"
+size = {height = 32, width = 32}
+image_mean = [0.5, 0.5, 0.5]
+image_std = [0.5, 0.5, 0.5]
+"""
 TOKENIZER = """
 [tokenizer]
 kind = "emoji_world"
@@ -100,12 +106,7 @@ intermediate_size = 24
 num_hidden_layers = 1
 num_attention_heads = 2
 max_position_embeddings = 2048
-[stage.processor.image_processor]
-image_processor_type = "SiglipImageProcessor"
-size = {{height = 32, width = 32}}
-image_mean = [0.5, 0.5, 0.5]
-image_std = [0.5, 0.5, 0.5]
-[stage.objective]
+{PROCESSOR}[stage.objective]
 {objective}
 [stage.train]
 freeze = {freeze}
@@ -189,6 +190,23 @@ class Runs(Training):
         self.assertLess(sigmoid[4], sigmoid[1] / 2)
         self.assertNotAlmostEqual(sigmoid[1], softmax[1], places=3)
         self.assertEqual(self.losses("r", "alone"), {1: 0.0, 2: 0.0})  # nothing to choose from
+
+    def test_names_and_their_evaluation(self):
+        data = DATA.replace("max_objects = 2", "max_objects = 1, further_objects = true")
+        stage = contrastive("sigmoid", "names").replace('"contrastive"\nloss = "sigmoid"', '"names"\nfurther_texts = 3')
+        stage = stage.replace(DATA, data).replace("[stage.objective]", PROCESSOR + "[stage.objective]")
+        exam = f'[evaluation]\nkind = "names"\nscenes = 6\nbatch = 4\ndata = {data}\n'
+        tokenizer = TOKENIZER + "further_objects = true\nattention_mask = false\n"
+        recipe = self.write(exam, tokenizer, stage, train_keys(3))
+        self.train(recipe)
+        self.assertEqual(list(self.losses("r", "names")), [1, 2, 3])
+        result = json.loads(self.succeeds("eval", recipe, "--json"))
+        self.assertGreaterEqual(result["objects"], 300)
+        for language in ("english", "korean"):
+            self.assertEqual(result[language]["asked"], 6)
+        self.assertIn("names", self.succeeds("eval", recipe))
+        recipe = self.write(exam, tokenizer, stage.replace("max_objects = 1", "max_objects = 2"), train_keys(3), name="b")
+        self.fails(1, ["train", recipe], "max_objects")
 
     def test_stages_of_a_conversation_model(self):
         start = '[[stage.start]]\nfrom = "dense"\nas = "vision_tower."\n'

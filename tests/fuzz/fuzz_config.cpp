@@ -3,6 +3,7 @@
 #include "base/config_reader.h"
 #include "fuzz.h"
 #include "models/llava/config.h"
+#include "models/mllama/config.h"
 #include "models/parts/image_processor.h"
 
 namespace nuri {
@@ -30,6 +31,8 @@ void read_families(const ConfigReader& config) {
   fuzz::parse_or_error([&] { parse_siglip_text_config(config); });
   fuzz::parse_or_error([&] { parse_vision_config(config, "clip_vision_model"); });
   fuzz::parse_or_error([&] { parse_llava_config(config); });
+  fuzz::parse_or_error([&] { parse_mllama_config(config); });
+  fuzz::parse_or_error([&] { parse_mllama_text_config(config); });
 }
 
 // A picture through the processor that the file describes, where its sizes are such as take no time.

@@ -38,6 +38,13 @@ class Files(unittest.TestCase):
                  if (size := (tree.ROOT / path).stat().st_size) > LARGE_LIMIT}
         self.assertEqual(large, {})
 
+    def test_a_temporary_folder_is_of_one_test(self):
+        """CTest runs tests beside each other, and two that shared a folder failed once in a while."""
+        found = [str(path) for path in tree.cpp_files("src", "tests")
+                 if path.name != "test_support.h"
+                 and re.search(r"TempDir\(|temp_directory_path\(|mkdtemp\(", (tree.ROOT / path).read_text())]
+        self.assertEqual(found, [], "TestFolder of src/base/test_support.h makes one")
+
     def test_cpp_is_formatted(self):
         files = [str(path) for path in tree.cpp_files("src", "tests", "bench", "cmake")]
         pieces = [files[start::16] for start in range(16) if files[start::16]]

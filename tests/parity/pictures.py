@@ -19,6 +19,7 @@ import zlib
 import numpy as np
 from PIL import Image, ImageOps
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
@@ -32,6 +33,7 @@ PROCESSORS = {
     "LlavaImageProcessor": LlavaImageProcessorPil,
     "ViTImageProcessor": ViTImageProcessorPil,
     "BitImageProcessor": BitImageProcessorPil,
+    "BlipImageProcessor": BlipImageProcessorPil,
 }
 
 
@@ -312,6 +314,8 @@ def published_configs():
     yield {"image_processor_type": "LlavaImageProcessor", "do_pad": True, "size": {"shortest_edge": 336},
            "crop_size": {"height": 336, "width": 336}}  # fmt: skip
     yield {"image_processor_type": "ViTImageProcessor", "size": 224}
+    yield {"image_processor_type": "BlipImageProcessor", "size": {"height": 224, "width": 224}}
+    yield {"image_processor_type": "BlipImageProcessor"}
 
 
 def write_folder(folder, seeds, size_range, out_range, resizes, processors, keep_values):

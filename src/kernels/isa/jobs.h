@@ -26,6 +26,17 @@ struct FewRows {
   Element w_type, y_type, bias_type;
 };
 
+// sums[m, n] = sum_k x[m, k] w[k, n] for `count` columns of w, which begins at the first of them.
+struct ColumnSums {
+  int64_t m, k;
+  const float* x;  // [m, k]
+  const void* w;
+  int64_t w_stride;
+  Element w_type;
+  float* sums;  // [m, count]
+  int64_t count;
+};
+
 // The queries of one sequence that share a key-value head, over positions [begin, end) with begin < end.
 struct PagedHead {
   const float* q;  // [queries, head_dim], already scaled
@@ -58,6 +69,7 @@ constexpr int kWeightBits = 22;
   void pack_few_rows(const void* x, Element type, int64_t stride, int64_t m, int64_t k, float* packed); \
   /* columns [begin, end) of y */                                                                       \
   void few_rows(const FewRows& job, int64_t begin, int64_t end);                                        \
+  void column_sums(const ColumnSums& job);                                                              \
   void paged_head(const PagedHead& job);                                                                \
   void silu_gate(const void* gate, const void* up, void* out, Element type, int64_t count);             \
   void weighted_bytes(const WeightedBytes& job);                                                        \

@@ -14,23 +14,6 @@ VisionConfig default_vision() {
   return c;
 }
 
-std::vector<int64_t> read_feature_layers(const ConfigReader& config, int64_t layers) {
-  constexpr const char* kKey = "vision_feature_layer";
-  std::vector<int64_t> indices;
-  if (config.has(kKey) && config.required<Json>(kKey).is_array()) {
-    indices = config.required<std::vector<int64_t>>(kKey);
-  } else {
-    indices = {config.optional<int64_t>(kKey, -2)};
-  }
-  if (indices.empty()) config.reject(kKey, "at least one layer");
-  for (int64_t& index : indices) {
-    if (index < -(layers + 1) || index > layers)
-      config.reject(kKey, fmt::format("layers from {} to {}", -(layers + 1), layers));
-    if (index < 0) index += layers + 1;
-  }
-  return indices;
-}
-
 }  // namespace
 
 LlavaConfig parse_llava_config(const ConfigReader& config) {
@@ -45,10 +28,7 @@ LlavaConfig parse_llava_config(const ConfigReader& config) {
   // The default lies beyond the default vocabulary; such a model reads texts only.
   if (config.has(token_key) && (c.image_token < 0 || c.image_token >= c.text.vocabulary))
     config.reject(token_key, fmt::format("an id below vocab_size {}", c.text.vocabulary));
-  c.feature_layers = read_feature_layers(config, c.vision.encoder.layers);
-  std::string strategy = config.optional<std::string>("vision_feature_select_strategy", "default");
-  if (strategy != "default" && strategy != "full") config.reject("vision_feature_select_strategy", "default or full");
-  c.drop_first_token = strategy == "default";
+  c.features = read_feature_choice(config, c.vision.encoder.layers, -2);
   c.projector_activation = config.optional<std::string>("projector_hidden_act", "gelu");
   c.projector_bias = config.optional("multimodal_projector_bias", true);
   return c;

@@ -21,22 +21,11 @@ class LlavaProcessor : public Processor {
   }
 
   std::string placeholder() const override { return token_; }
-  const ImageProcessor& pictures() const override { return images_; }
+  const PictureProcessor& pictures() const override { return images_; }
   bool adds_special_to_chat() const override { return true; }
 
-  std::string expand(std::string_view text, std::span<const Image> pictures) const override {
-    std::string expanded;
-    size_t found = 0;
-    for (size_t at; (at = text.find(token_)) != std::string_view::npos; ++found) {
-      expanded += text.substr(0, at);
-      for (int64_t i = 0; i < tokens_; ++i) expanded += token_;
-      text.remove_prefix(at + token_.size());
-    }
-    if (found != pictures.size())
-      throw Error(ErrorKind::usage, fmt::format("the prompt: found {} {} for {} pictures, expected as many", found,
-                                                token_, pictures.size()));
-    return expanded + std::string(text);
-  }
+ protected:
+  std::string text_of_picture(const PreparedPictures&, size_t) const override { return repeated(token_, tokens_); }
 
  private:
   ImageProcessor images_;

@@ -63,7 +63,8 @@ int64_t floor_half(int64_t value) { return (value - (value & 1)) / 2; }
 
 // ---- pixels
 
-// Laid over white, as Pillow's alpha_composite does.
+}  // namespace
+
 Image over_white(const Image& image) {
   if (image.channels != 4) return to_rgb(image);
   Image rgb(image.width, image.height, 3);
@@ -77,6 +78,8 @@ Image over_white(const Image& image) {
   }
   return rgb;
 }
+
+namespace {
 
 Image padded_to_square(const Image& image, const PictureGeometry& geometry, const std::array<uint8_t, 3>& colour) {
   Image square(geometry.padded_width, geometry.padded_height, 3);
@@ -108,13 +111,8 @@ std::string type_for_model(const std::filesystem::path& folder) {
   if (model == "llava") return "LlavaImageProcessor";
   if (model == "vit") return "ViTImageProcessor";
   if (model == "bit") return "BitImageProcessor";
+  if (model == "blip-2" || model == "instructblip") return "BlipImageProcessor";
   return model;
-}
-
-ImageProcessor read_processor(const ConfigReader& reader, const std::filesystem::path& folder) {
-  bool named = reader.has("image_processor_type") || reader.has("feature_extractor_type");
-  auto config = read_image_processor_config(reader, named ? "" : type_for_model(folder));
-  return ImageProcessor(std::move(config), reader.assumed());
 }
 
 }  // namespace
@@ -137,17 +135,35 @@ PictureGeometry::Point PictureGeometry::to_output(Point source) const {
           map(source.y, crop_top, padded_height, resized_height, pad_top)};
 }
 
-ImageProcessor ImageProcessor::from_folder(const std::filesystem::path& folder) {
+ConfigReader read_processor_file(const std::filesystem::path& folder) {
   auto nested = folder / "processor_config.json", own = folder / "preprocessor_config.json";
   if (std::filesystem::exists(nested)) {
     ConfigReader reader(read_json_file(nested), nested.string());
-    if (reader.has("image_processor")) return read_processor(reader.child("image_processor"), folder);
+    if (reader.has("image_processor")) return reader.child("image_processor");
   }
   if (!std::filesystem::exists(own))
     throw Error(ErrorKind::usage, fmt::format("{}: found no preprocessor_config.json and no processor_config.json with "
                                               "image_processor, expected one of them",
                                               folder.string()));
-  return read_processor(ConfigReader(read_json_file(own), own.string()), folder);
+  return ConfigReader(read_json_file(own), own.string());
+}
+
+ImageProcessor ImageProcessor::from_folder(const std::filesystem::path& folder) {
+  ConfigReader reader = read_processor_file(folder);
+  bool named = reader.has("image_processor_type") || reader.has("feature_extractor_type");
+  auto config = read_image_processor_config(reader, named ? "" : type_for_model(folder));
+  if (config.cuts_tiles) reader.reject("image_processor_type", "one that cuts no tiles, for this kind of model");
+  return ImageProcessor(std::move(config), reader.assumed());
+}
+
+void cut_into_tiles(const Image& picture, int64_t tile_width, int64_t tile_height, std::vector<Image>& tiles) {
+  for (int64_t top = 0; top < picture.height; top += tile_height)
+    for (int64_t left = 0; left < picture.width; left += tile_width) {
+      Image tile(tile_width, tile_height, picture.channels);
+      for (int64_t y = 0; y < tile_height; ++y)
+        std::copy_n(picture.row(top + y) + left * picture.channels, tile.row_bytes(), tile.row(y));
+      tiles.push_back(std::move(tile));
+    }
 }
 
 ImageProcessor::ImageProcessor(ImageProcessorConfig config, std::vector<std::string> assumed)
@@ -191,13 +207,16 @@ PictureGeometry ImageProcessor::geometry(int64_t width, int64_t height) const {
   return g;
 }
 
-// Writes one picture into its [3, H, W], whose planes are `plane` and rows `stride` apart.
-void ImageProcessor::fill(const Image& source, const PictureGeometry& g, float* values, int64_t plane,
-                          int64_t stride) const {
-  Image image = config_.do_convert_rgb ? over_white(source) : to_rgb(source);
+Image ImageProcessor::rgb(const Image& picture) const {
+  return config_.do_convert_rgb ? over_white(picture) : to_rgb(picture);
+}
+
+void ImageProcessor::write(const Image& source, const PictureGeometry& g, float* values, int64_t plane,
+                           int64_t stride) const {
+  Image image = rgb(source);
   if (config_.pad_to_square) image = padded_to_square(image, g, config_.background);
   Rect part = visible_part(g);
-  image = resize(image, g.resized_width, g.resized_height, config_.resample, part);
+  image = resize(image, g.resized_width, g.resized_height, config_.resample, part, config_.style);
   int64_t left = std::max<int64_t>(-g.crop_left, 0), top = std::max<int64_t>(-g.crop_top, 0);
   for (int64_t c = 0; c < 3; ++c) {
     const auto& value_of = value_of_[static_cast<size_t>(c)];
@@ -209,6 +228,14 @@ void ImageProcessor::fill(const Image& source, const PictureGeometry& g, float* 
       for (int64_t x = 0; x < part.width; ++x) row[left + x] = value_of[from[3 * x]];
     }
   }
+}
+
+PreparedPictures ImageProcessor::prepare(std::span<const Image> pictures) const {
+  PreparedPictures prepared;
+  for (const Image& picture : pictures) prepared.geometry.push_back(geometry(picture.width, picture.height));
+  PixelValues pixels = (*this)(pictures);
+  prepared.arrays.push_back({"pixel_values", std::move(pixels.shape), std::move(pixels.values)});
+  return prepared;
 }
 
 PixelValues ImageProcessor::operator()(std::span<const Image> images) const {
@@ -243,7 +270,7 @@ PixelValues ImageProcessor::operator()(std::span<const Image> images) const {
   result.values.resize(static_cast<size_t>(count * 3 * height * width));
   parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      fill(images[i], geometries[i], result.values.data() + i * 3 * height * width, height * width, width);
+      write(images[i], geometries[i], result.values.data() + i * 3 * height * width, height * width, width);
   });
   return result;
 }

@@ -14,21 +14,25 @@ constexpr std::array<double, 3> kHalf = {0.5, 0.5, 0.5};
 // (transformers 5, models/*/image_processing_pil_*.py).
 struct ClassDefaults {
   const char* type;
-  std::array<double, 3> mean, std;
-  int64_t resample;
-  bool shortest_edge;  // size {"shortest_edge": 224}, else {"height": 224, "width": 224}
-  bool center_crop;    // to 224 x 224
-  bool convert_rgb;
+  PixelDefaults pixels;
+  bool shortest_edge;      // size {"shortest_edge": side}, else {"height": side, "width": side}
+  bool center_crop;        // to 224 x 224
   bool default_to_square;  // what a plain number as size means
   bool pads_to_square;     // the meaning of do_pad
+  bool cuts_tiles = false;
+  int64_t side = 224;
 };
 
 constexpr ClassDefaults kClasses[] = {
-    {"CLIPImageProcessor", kClipMean, kClipStd, 3, true, true, true, false, false},
-    {"SiglipImageProcessor", kHalf, kHalf, 3, false, false, true, false, false},
-    {"LlavaImageProcessor", kClipMean, kClipStd, 3, true, true, true, false, true},
-    {"ViTImageProcessor", kHalf, kHalf, 2, false, false, false, true, false},
-    {"BitImageProcessor", kClipMean, kClipStd, 3, true, true, true, false, false},
+    {"CLIPImageProcessor", {kClipMean, kClipStd, 3, true}, true, true, false, false},
+    {"SiglipImageProcessor", {kHalf, kHalf, 3, true}, false, false, false, false},
+    {"LlavaImageProcessor", {kClipMean, kClipStd, 3, true}, true, true, false, true},
+    {"ViTImageProcessor", {kHalf, kHalf, 2, false}, false, false, true, false},
+    {"BitImageProcessor", {kClipMean, kClipStd, 3, true}, true, true, false, false},
+    {"LlavaNextImageProcessor", {kClipMean, kClipStd, 3, true}, true, true, false, false, true},
+    {"GotOcr2ImageProcessor", {kClipMean, kClipStd, 3, true}, false, false, true, false, true, 384},
+    {"BlipImageProcessor", {kClipMean, kClipStd, 3, true}, false, false, true, false, false, 384},
+    {"MllamaImageProcessor", {kHalf, kHalf, 2, true}, false, false, true, false, true},
 };
 
 std::string known_types() {
@@ -118,11 +122,11 @@ ResizeRule read_resize_rule(const ConfigReader& reader, const ClassDefaults& def
     return {.height = 224, .width = 224};  // KOSMOS-2
   if (reader.has("size")) return read_size(reader, "size", square);
   if (defaults.shortest_edge) {
-    reader.optional<Json>("size", {{"shortest_edge", 224}});
-    return {.shortest_edge = 224};
+    reader.optional<Json>("size", {{"shortest_edge", defaults.side}});
+    return {.shortest_edge = defaults.side};
   }
-  reader.optional<Json>("size", {{"height", 224}, {"width", 224}});
-  return {.height = 224, .width = 224};
+  reader.optional<Json>("size", {{"height", defaults.side}, {"width", defaults.side}});
+  return {.height = defaults.side, .width = defaults.side};
 }
 
 // LLaVA pads with the mean colour, cut to whole numbers.
@@ -138,16 +142,28 @@ std::array<uint8_t, 3> background_of(const ConfigReader& reader, const std::arra
 
 }  // namespace
 
+void read_pixel_options(const ConfigReader& reader, const PixelDefaults& defaults, ImageProcessorConfig& config) {
+  config.do_convert_rgb = reader.optional("do_convert_rgb", defaults.convert_rgb);
+  int64_t resample = reader.optional("resample", defaults.resample);
+  if (resample < 0 || resample > 5) reader.reject("resample", "a filter of Pillow, 0 to 5");
+  config.resample = static_cast<Resample>(resample);
+  config.do_rescale = reader.optional("do_rescale", true);
+  config.rescale_factor = reader.optional("rescale_factor", 1.0 / 255);
+  config.do_normalize = reader.optional("do_normalize", true);
+  config.mean = read_channels(reader, "image_mean", defaults.mean);
+  config.std = read_channels(reader, "image_std", defaults.std);
+  for (double deviation : config.std)
+    if (config.do_normalize && deviation == 0) reader.reject("image_std", "deviations other than 0");
+}
+
 ImageProcessorConfig read_image_processor_config(const ConfigReader& reader, const std::string& type) {
   const ClassDefaults& defaults = find_class(reader, type);
   ImageProcessorConfig config{};
   config.type = defaults.type;
-  config.do_convert_rgb = reader.optional("do_convert_rgb", defaults.convert_rgb);
+  read_pixel_options(reader, defaults.pixels, config);
+  config.cuts_tiles = defaults.cuts_tiles;
   config.do_resize = reader.optional("do_resize", true);
   config.size = read_resize_rule(reader, defaults);
-  int64_t resample = reader.optional("resample", defaults.resample);
-  if (resample < 0 || resample > 5) reader.reject("resample", "a filter of Pillow, 0 to 5");
-  config.resample = static_cast<Resample>(resample);
 
   config.do_center_crop = reader.optional("do_center_crop", defaults.center_crop);
   if (reader.has("crop_size")) {
@@ -158,14 +174,6 @@ ImageProcessorConfig read_image_processor_config(const ConfigReader& reader, con
     reader.optional<Json>("crop_size", {{"height", 224}, {"width", 224}});
     config.crop_height = config.crop_width = 224;
   }
-
-  config.do_rescale = reader.optional("do_rescale", true);
-  config.rescale_factor = reader.optional("rescale_factor", 1.0 / 255);
-  config.do_normalize = reader.optional("do_normalize", true);
-  config.mean = read_channels(reader, "image_mean", defaults.mean);
-  config.std = read_channels(reader, "image_std", defaults.std);
-  for (double deviation : config.std)
-    if (config.do_normalize && deviation == 0) reader.reject("image_std", "deviations other than 0");
 
   bool pad = defaults.pads_to_square ? reader.optional("do_pad", false) : reader.maybe<bool>("do_pad").value_or(false);
   config.pad_to_square = pad && defaults.pads_to_square;

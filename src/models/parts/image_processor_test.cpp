@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/test_support.h"
 #include "media/golden_pictures.h"
 
 namespace nuri {
@@ -19,15 +20,6 @@ using ::testing::HasSubstr;
 ImageProcessor processor_of(const std::string& json) {
   ConfigReader reader(parse_json(json, "preprocessor_config.json"), "preprocessor_config.json");
   return ImageProcessor(read_image_processor_config(reader), reader.assumed());
-}
-
-std::string message_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 // In the full comparison the reference's values lie beside the cases, so that a difference can be measured.
@@ -102,15 +94,8 @@ TEST(ImageProcessor, SpellingsOfTheSameThing) {
 
 class Folder : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::path(::testing::TempDir()) /
-              ("processor_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   void write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
-  std::filesystem::path folder_;
+  TestFolder folder_;
 };
 
 TEST_F(Folder, NestedFileGoesFirst) {

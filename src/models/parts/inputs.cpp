@@ -30,6 +30,58 @@ at::Tensor whole_input(const NamedTensors& inputs, const std::string& name, int6
   return found.to(at::kLong);
 }
 
+bool flag_input(const NamedTensors& inputs, const std::string& name) {
+  auto found = inputs.find(name);
+  if (found == inputs.end()) return false;
+  if (found->second.numel() != 1)
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: found shape [{}], expected one value", name, fmt::join(found->second.sizes(), ", ")));
+  return found->second.ne(0).item<bool>();
+}
+
+NamedTensors to_tensors(std::span<const NamedArray> arrays) {
+  NamedTensors tensors;
+  for (const NamedArray& array : arrays)
+    tensors[array.name] = std::visit(
+        [&](const auto& values) {
+          at::Tensor flat = at::empty(array.shape, c10::CppTypeToScalarType<std::decay_t<decltype(values[0])>>::value);
+          std::copy(values.begin(), values.end(), flat.mutable_data_ptr<std::decay_t<decltype(values[0])>>());
+          return flat;
+        },
+        array.values);
+  return tensors;
+}
+
+NamedTensors to_tensors(const PreparedPrompt& prompt) {
+  NamedTensors tensors = to_tensors(prompt.pictures.arrays);
+  tensors.merge(to_tensors(prompt.videos));
+  tensors["input_ids"] = at::tensor(prompt.ids, at::kInt).to(at::kLong).unsqueeze(0);
+  return tensors;
+}
+
+std::vector<DecoderInput> split_batch(const NamedTensors& inputs, const at::Tensor& embeddings,
+                                      const at::Tensor& positions) {
+  int64_t batch = embeddings.size(0), length = embeddings.size(1);
+  at::Tensor real;
+  if (inputs.contains("attention_mask")) {
+    real = required_input(inputs, "attention_mask", 2).to(at::kBool).cpu();
+    check_shape(real, {batch, length}, "attention_mask");
+  }
+  std::vector<DecoderInput> prompts;
+  for (int64_t row = 0; row < batch; ++row) {
+    DecoderInput prompt;
+    prompt.embeddings = embeddings[row];
+    if (positions.defined()) prompt.positions = positions.select(positions.dim() - 2, row).cpu();
+    if (real.defined()) {
+      at::Tensor kept = real[row].nonzero().squeeze(1);
+      prompt.embeddings = prompt.embeddings.index_select(0, kept.to(embeddings.device()));
+      if (positions.defined()) prompt.positions = prompt.positions.index_select(-1, kept);
+    }
+    prompts.push_back(std::move(prompt));
+  }
+  return prompts;
+}
+
 void check_ids(const at::Tensor& ids, int64_t vocabulary, const char* name) {
   if (ids.numel() == 0) return;
   auto [smallest, largest] = at::aminmax(ids);

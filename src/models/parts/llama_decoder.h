@@ -1,68 +1,86 @@
 #pragma once
 
-#include "models/parts/inputs.h"
-#include "models/parts/interface.h"
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "models/parts/feed_forward.h"
 #include "models/parts/llama_decoder_config.h"
+#include "models/parts/text_decoder.h"
 #include "nn/rope.h"
 
 namespace nuri {
 
-// One block of Llama (Touvron et al. 2023): attention and a gated feed-forward, each behind an RMS norm and
-// with a residual.
-class LlamaBlock {
+// One block of a decoder: attention and a feed-forward.
+class DecoderBlock {
  public:
-  LlamaBlock(const WeightView& weights, const LlamaDecoderConfig& config, int64_t layer);
+  virtual ~DecoderBlock() = default;
   // x [N, D] -> [N, D], or the chosen rows alone: every row is attended to, and no more is computed of the others.
-  at::Tensor forward(at::Tensor x, const nn::Angles& angles, nn::AttentionContext& context,
-                     const at::Tensor& rows = {}) const;
+  // `tap` may be null.
+  virtual at::Tensor forward(at::Tensor x, const nn::Angles& angles, nn::AttentionContext& context,
+                             const at::Tensor& rows, Tap* tap) const = 0;
+  // Whether it keeps keys and values of every position.
+  virtual bool caches() const { return true; }
+  // See Model.
+  virtual int64_t idle_parameters() const { return 0; }
+};
+
+// Makes block `layer` from the weights under model.layers.N. `cached_layer`: its layer of the cache, if it caches.
+using MakeBlock = std::function<std::unique_ptr<DecoderBlock>(const WeightView&, const LlamaDecoderConfig&,
+                                                              int64_t layer, int64_t cached_layer)>;
+
+// That of Llama (Touvron et al. 2023), each half behind an RMS norm and with a residual.
+class LlamaBlock : public DecoderBlock {
+ public:
+  LlamaBlock(const WeightView& weights, const LlamaDecoderConfig& config, int64_t layer, int64_t cached_layer,
+             std::unique_ptr<FeedForward> feed_forward);
+  at::Tensor forward(at::Tensor x, const nn::Angles& angles, nn::AttentionContext& context, const at::Tensor& rows,
+                     Tap* tap) const override;
+  int64_t idle_parameters() const override { return feed_forward_->idle_parameters(); }
 
  private:
   at::Tensor attend(const at::Tensor& x, const nn::Angles& angles, nn::AttentionContext& context) const;
 
-  int64_t layer_;
+  int64_t cached_layer_;
   nn::AttentionOptions options_;
   nn::RmsNorm attention_norm_, mlp_norm_;
   nn::QkvProjection qkv_;
   nn::Linear output_;
-  nn::GatedMlp mlp_;
+  std::unique_ptr<FeedForward> feed_forward_;
 };
+
+// With a dense feed-forward.
+std::unique_ptr<DecoderBlock> make_llama_block(const WeightView& weights, const LlamaDecoderConfig& config,
+                                               int64_t layer, int64_t cached_layer);
 
 // The decoder of Llama, Qwen2 and the models that stand on them. Weight names under `weights`: model.embed_tokens,
 // model.layers.N, model.norm, lm_head.
-class LlamaDecoder {
+class LlamaDecoder : public TextDecoder {
  public:
-  LlamaDecoder(const WeightView& weights, const LlamaDecoderConfig& config);
+  LlamaDecoder(const WeightView& weights, const LlamaDecoderConfig& config,
+               const MakeBlock& make_block = make_llama_block);
 
   const LlamaDecoderConfig& config() const { return config_; }
-  // ids [...] -> [..., D]. Throws Error(usage) for an id outside the vocabulary.
-  at::Tensor embed(const at::Tensor& ids) const;
-  // embeddings [N, D], positions [N] -> hidden states behind the last norm [N, D], or the rows with the given indices
+  at::Tensor embed(const at::Tensor& ids) const override;
+  // positions [N], or [3, N] where the configuration has sections
   at::Tensor forward(const at::Tensor& embeddings, const at::Tensor& positions, nn::AttentionContext& context,
-                     const at::Tensor& rows = {}) const;
-  // hidden [..., D] -> [..., V]
-  at::Tensor logits(const at::Tensor& hidden) const;
-  at::Tensor step(const Step& step, nn::KvCache& cache) const;
+                     const at::Tensor& rows = {}, Tap* tap = nullptr) const override;
+  at::Tensor logits(const at::Tensor& hidden) const override;
+  at::Tensor positions(const NamedTensors& inputs, int64_t batch, int64_t length) const override;
+  int64_t idle_parameters() const override;
 
-  CausalLM::Limits limits() const { return {config_.vocabulary, config_.context, config_.width}; }
-  nn::CacheShape cache_shape() const { return {config_.layers, config_.kv_heads, config_.head_dim}; }
-  const at::Tensor& embedding() const { return embedding_.weight(); }
-  at::ScalarType dtype() const { return embedding_.weight().scalar_type(); }
-  at::Device device() const { return embedding_.weight().device(); }
+  CausalLM::Limits limits() const override { return {config_.vocabulary, config_.context, config_.width}; }
+  nn::CacheShape cache_shape() const override { return {cached_layers_, config_.kv_heads, config_.head_dim}; }
+  const at::Tensor& embedding() const override { return embedding_.weight(); }
 
  private:
   LlamaDecoderConfig config_;
   nn::Embedding embedding_;
-  std::vector<LlamaBlock> blocks_;
+  std::vector<std::unique_ptr<DecoderBlock>> blocks_;
+  int64_t cached_layers_ = 0;
   nn::RmsNorm norm_;
   at::Tensor head_;  // [V, D], perhaps the embedding's own weight
   nn::Rope rope_;
 };
-
-// What `forward` of a decoder takes: embeddings [B, T, D], and the reference's optional arguments
-// `attention_mask` [B, T] or [B, 1, T, T], `position_ids` [B, T], `logits_to_keep` (one number, or indices of
-// positions), `labels` [B, T] -> `logits` [B, T or those kept, V], and with labels `loss`, the mean cross entropy of
-// the next token where the label is not -100. While gradients are on, labels give the loss alone, from the labelled
-// rows.
-NamedTensors forward_batch(const LlamaDecoder& decoder, const at::Tensor& embeddings, const NamedTensors& inputs);
 
 }  // namespace nuri

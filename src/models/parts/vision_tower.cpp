@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -49,19 +50,54 @@ std::vector<at::Tensor> EncoderStack::states(const at::Tensor& x, int64_t layers
   return states;
 }
 
-PatchEmbedding::PatchEmbedding(const WeightView& weights, const VisionConfig& config, bool bias)
-    : patch_(config.patch_size), side_(config.image_size / config.patch_size), width_(config.encoder.width) {
-  weight_ = weights.get("weight", {width_, config.channels, patch_, patch_});
-  if (bias) bias_ = weights.get("bias", {width_}, Init::constant(0));
+PatchEmbedding::PatchEmbedding(const WeightView& weights, const Shape& shape)
+    : shape_(shape), weight_(weights.get("weight", {shape.width, shape.channels, shape.patch, shape.patch})) {
+  if (shape.bias) bias_ = weights.get("bias", {shape.width}, Init::constant(0));
+}
+
+at::Tensor cut_patches(const at::Tensor& pixels, int64_t patch) {
+  int64_t batch = pixels.size(0), channels = pixels.size(1);
+  int64_t rows = pixels.size(2) / patch, columns = pixels.size(3) / patch;
+  at::Tensor cut = pixels.narrow(2, 0, rows * patch).narrow(3, 0, columns * patch);
+  // [B, C, rows, p, columns, p] -> [B, rows, columns, C, p, p]
+  at::Tensor patches = cut.reshape({batch, channels, rows, patch, columns, patch}).permute({0, 2, 4, 1, 3, 5});
+  return patches.reshape({batch, rows * columns, channels * patch * patch});
 }
 
 at::Tensor PatchEmbedding::operator()(const at::Tensor& pixels) const {
-  int64_t batch = pixels.size(0), channels = pixels.size(1), used = side_ * patch_;
-  at::Tensor cut = pixels.narrow(2, 0, used).narrow(3, 0, used);
-  // [B, C, rows, p, columns, p] -> [B, rows, columns, C, p, p]
-  at::Tensor patches = cut.reshape({batch, channels, side_, patch_, side_, patch_}).permute({0, 2, 4, 1, 3, 5});
-  patches = patches.reshape({batch, side_ * side_, channels * patch_ * patch_});
-  return ops::linear(patches, weight_.view({width_, -1}), bias_);
+  return ops::linear(cut_patches(pixels, shape_.patch), weight_.view({shape_.width, -1}), bias_);
+}
+
+PoolingHead::PoolingHead(const WeightView& weights, const EncoderConfig& config)
+    : heads_(config.heads),
+      width_(config.width),
+      probe_(weights.get("probe", {1, 1, config.width})),
+      in_weight_((weights / "attention").get("in_proj_weight", {3 * config.width, config.width})),
+      in_bias_((weights / "attention").get("in_proj_bias", {3 * config.width}, Init::constant(0))),
+      output_(weights / "attention" / "out_proj", config.width, config.width, true),
+      norm_(weights / "layernorm", config.width, config.epsilon),
+      mlp_(weights / "mlp", config) {}
+
+at::Tensor PoolingHead::operator()(const at::Tensor& states, const at::Tensor& mask) const {
+  int64_t batch = states.size(0), head_dim = width_ / heads_;
+  auto project = [&](const at::Tensor& x, int64_t part) {  // -> [B, H, T, D / H]
+    at::Tensor y =
+        ops::linear(x, in_weight_.narrow(0, part * width_, width_), in_bias_.narrow(0, part * width_, width_));
+    return y.view({x.size(0), x.size(1), heads_, head_dim}).transpose(1, 2);
+  };
+  at::Tensor query = project(probe_.expand({batch, 1, width_}), 0);
+  at::Tensor x = ops::attention(query, project(states, 1), project(states, 2), mask, false,
+                                1.0 / std::sqrt(static_cast<double>(head_dim)));
+  x = output_(x.transpose(1, 2).reshape({batch, width_}));
+  return x + mlp_(norm_(x));
+}
+
+at::Tensor stretched_positions(const at::Tensor& positions, int64_t side, int64_t rows, int64_t columns) {
+  if (rows == side && columns == side) return positions;
+  at::Tensor grid = positions.narrow(1, 1, side * side).view({1, side, side, -1}).permute({0, 3, 1, 2});
+  at::Tensor stretched = at::upsample_bicubic2d(grid.to(at::kFloat), {rows, columns}, /*align_corners=*/false);
+  stretched = stretched.to(positions.scalar_type()).permute({0, 2, 3, 1}).reshape({1, rows * columns, -1});
+  return at::cat({positions.narrow(1, 0, 1), stretched}, 1);
 }
 
 namespace {
@@ -71,7 +107,8 @@ class ClipVision : public VisionTower {
   ClipVision(const WeightView& weights, const VisionConfig& config)
       : config_(config),
         class_embedding_((weights / "embeddings").get("class_embedding", {config.encoder.width})),
-        patches_(weights / "embeddings" / "patch_embedding", config, false),
+        patches_(weights / "embeddings" / "patch_embedding",
+                 {config.channels, config.patch_size, config.encoder.width, /*bias=*/false}),
         positions_(weights / "embeddings" / "position_embedding", config.tokens(), config.encoder.width),
         // The name's spelling is the original checkpoint's.
         norm_before_(weights / "pre_layrnorm", config.encoder.width, config.encoder.epsilon),
@@ -104,46 +141,12 @@ class ClipVision : public VisionTower {
   nn::LayerNorm norm_after_;
 };
 
-// One learned query attends to all patches; its answer is the picture's vector (Zhai et al. 2022, "MAP head").
-class PoolingHead {
- public:
-  PoolingHead(const WeightView& weights, const EncoderConfig& config)
-      : heads_(config.heads),
-        width_(config.width),
-        probe_(weights.get("probe", {1, 1, config.width})),
-        in_weight_((weights / "attention").get("in_proj_weight", {3 * config.width, config.width})),
-        in_bias_((weights / "attention").get("in_proj_bias", {3 * config.width}, Init::constant(0))),
-        output_(weights / "attention" / "out_proj", config.width, config.width, true),
-        norm_(weights / "layernorm", config.width, config.epsilon),
-        mlp_(weights / "mlp", config) {}
-
-  at::Tensor operator()(const at::Tensor& states) const {  // [B, T, D] -> [B, D]
-    int64_t batch = states.size(0), head_dim = width_ / heads_;
-    auto project = [&](const at::Tensor& x, int64_t part) {  // -> [B, H, T, D / H]
-      at::Tensor y =
-          ops::linear(x, in_weight_.narrow(0, part * width_, width_), in_bias_.narrow(0, part * width_, width_));
-      return y.view({x.size(0), x.size(1), heads_, head_dim}).transpose(1, 2);
-    };
-    at::Tensor query = project(probe_.expand({batch, 1, width_}), 0);
-    at::Tensor x = ops::attention(query, project(states, 1), project(states, 2), {}, false,
-                                  1.0 / std::sqrt(static_cast<double>(head_dim)));
-    x = output_(x.transpose(1, 2).reshape({batch, width_}));
-    return x + mlp_(norm_(x));
-  }
-
- private:
-  int64_t heads_, width_;
-  at::Tensor probe_, in_weight_, in_bias_;
-  nn::Linear output_;
-  nn::LayerNorm norm_;
-  EncoderMlp mlp_;
-};
-
 class SiglipVision : public VisionTower {
  public:
   SiglipVision(const WeightView& weights, const VisionConfig& config)
       : config_(config),
-        patches_(weights / "embeddings" / "patch_embedding", config, true),
+        patches_(weights / "embeddings" / "patch_embedding",
+                 {config.channels, config.patch_size, config.encoder.width, /*bias=*/true}),
         positions_(weights / "embeddings" / "position_embedding", config.tokens(), config.encoder.width),
         encoder_(weights / "encoder", config.encoder),
         norm_after_(weights / "post_layernorm", config.encoder.width, config.encoder.epsilon) {
@@ -179,12 +182,24 @@ std::unique_ptr<VisionTower> make_vision_tower(const WeightView& weights, const 
   return std::make_unique<SiglipVision>(weights, config);
 }
 
-at::Tensor pixel_values(const NamedTensors& inputs, const VisionConfig& config, const at::Tensor& like) {
+at::Tensor chosen_features(const VisionTower& tower, const FeatureChoice& choice, const at::Tensor& pixels) {
+  auto states = tower.hidden_states(pixels, *std::max_element(choice.layers.begin(), choice.layers.end()));
+  std::vector<at::Tensor> chosen;
+  for (int64_t layer : choice.layers)
+    chosen.push_back(choice.drop_first ? states[layer].narrow(1, 1, states[layer].size(1) - 1) : states[layer]);
+  return chosen.size() == 1 ? chosen[0] : at::cat(chosen, -1);
+}
+
+NamedTensors one_picture(const PictureSizes& sizes) {
+  return {{"pixel_values", at::zeros({1, sizes.channels, sizes.image_size, sizes.image_size})}};
+}
+
+at::Tensor pixel_values(const NamedTensors& inputs, const PictureSizes& sizes, const at::Tensor& like) {
   at::Tensor pixels = required_input(inputs, "pixel_values", 4);
-  if (pixels.size(1) != config.channels || pixels.size(2) != config.image_size || pixels.size(3) != config.image_size)
+  if (pixels.size(1) != sizes.channels || pixels.size(2) != sizes.image_size || pixels.size(3) != sizes.image_size)
     throw Error(ErrorKind::usage,
                 fmt::format("pixel_values: found shape [{}], expected [pictures, {}, {}, {}]",
-                            fmt::join(pixels.sizes(), ", "), config.channels, config.image_size, config.image_size));
+                            fmt::join(pixels.sizes(), ", "), sizes.channels, sizes.image_size, sizes.image_size));
   if (!at::isFloatingType(pixels.scalar_type()))
     throw Error(ErrorKind::usage, fmt::format("pixel_values: found type {}, expected floating-point numbers",
                                               at::toString(pixels.scalar_type())));

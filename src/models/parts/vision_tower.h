@@ -45,17 +45,43 @@ class EncoderStack {
   std::vector<EncoderLayer> layers_;
 };
 
+// pixels [B, C, H, W] -> [B, (H / patch) * (W / patch), C * patch * patch], row by row, the values of a patch in the
+// order of a convolution's weight; what is left at the edges is not seen
+at::Tensor cut_patches(const at::Tensor& pixels, int64_t patch);
+
 // Cuts pictures into patches and projects each: a convolution whose stride is its size, done as a product.
 class PatchEmbedding {
  public:
-  PatchEmbedding(const WeightView& weights, const VisionConfig& config, bool bias);
-  // pixels [B, C, S, S] -> [B, P, D], row by row
+  struct Shape {
+    int64_t channels, patch, width;
+    bool bias;
+  };
+  PatchEmbedding(const WeightView& weights, const Shape& shape);
+  // pixels [B, C, H, W] -> [B, (H / patch) * (W / patch), D], row by row; what is left at the edges is not seen
   at::Tensor operator()(const at::Tensor& pixels) const;
 
  private:
-  int64_t patch_, side_, width_;
+  Shape shape_;
   at::Tensor weight_, bias_;
 };
+
+// One learned query attends to all patches; its answer is the picture's vector (Zhai et al. 2022, "MAP head").
+class PoolingHead {
+ public:
+  PoolingHead(const WeightView& weights, const EncoderConfig& config);
+  // states [B, T, D], mask as in ops::attention -> [B, D]
+  at::Tensor operator()(const at::Tensor& states, const at::Tensor& mask = {}) const;
+
+ private:
+  int64_t heads_, width_;
+  at::Tensor probe_, in_weight_, in_bias_;
+  nn::Linear output_;
+  nn::LayerNorm norm_;
+  EncoderMlp mlp_;
+};
+
+// Positions [1, 1 + side * side, D], learned for a class token and a square grid, for one of rows x columns.
+at::Tensor stretched_positions(const at::Tensor& positions, int64_t side, int64_t rows, int64_t columns);
 
 struct VisionOutput {
   at::Tensor last;    // [B, T, D] as `last_hidden_state`
@@ -76,7 +102,12 @@ class VisionTower {
 // Either encoder, by `config.kind`. The weights' names are those of CLIPVisionModel and SiglipVisionModel.
 std::unique_ptr<VisionTower> make_vision_tower(const WeightView& weights, const VisionConfig& config);
 
-// `pixel_values` of the inputs, checked against the configuration, in the type of `like`.
-at::Tensor pixel_values(const NamedTensors& inputs, const VisionConfig& config, const at::Tensor& like);
+// The chosen hidden states of pictures [N, C, S, S], joined along the width: [N, T, k D].
+at::Tensor chosen_features(const VisionTower& tower, const FeatureChoice& choice, const at::Tensor& pixels);
+
+// One picture of zeros, as MediaEncoder::picture_inputs gives it.
+NamedTensors one_picture(const PictureSizes& sizes);
+// `pixel_values` [N, C, S, S] of the inputs, checked, in the type of `like`.
+at::Tensor pixel_values(const NamedTensors& inputs, const PictureSizes& sizes, const at::Tensor& like);
 
 }  // namespace nuri

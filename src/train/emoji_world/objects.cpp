@@ -1,5 +1,6 @@
 #include "train/emoji_world/objects.h"
 
+#include <span>
 #include <string_view>
 
 namespace nuri {
@@ -29,6 +30,21 @@ constexpr Group kGroups[] = {
     {Category::thing,
      U"🎈🎁🎀🏆🧳⌛⏰🌡🪁🔮🎮🎲🧩🧸🎭🎨🎒💍💎🔔🎤📻📱☎🔋💻📺📷🏮📖💰✉📦🗑🚪🛏🛋🪑🛁🧹"
      U"⚓🚦🛑🎃🎄☂👻👽🤖💀❤🧠🦷🦴🍴🥄"},
+};
+
+// Objects behind those, for who wants more names (WorldOptions::further).
+constexpr Group kFurther[] = {
+    {Category::animal, U"🦘🦥🦦🦨🦕🐡🦞🕷🐛"},
+    {Category::fruit, U"🥝🥥"},
+    {Category::food, U"🌰🍙🥮🍤🍡🥟🧁"},
+    {Category::drink, U"🍼🫖"},
+    {Category::sky, U"⛄☄"},
+    {Category::vehicle, U"🛹🛵🛴"},
+    {Category::clothing, U"👜💄🩰"},
+    {Category::instrument, U"🪕"},
+    {Category::sport, U"🏈🏓🏸🎿"},
+    {Category::tool, U"🩺🩹🧪🧭"},
+    {Category::thing, U"🧵🧶📣🖨⌨🎥🧻🪣🧼🧽🧯🗿🚽🚿🪞🗺⌚"},
 };
 
 struct Naming {
@@ -109,13 +125,21 @@ constexpr Naming kNamings[] = {
     {U'🍴', "fork", "포크"},
     {U'🚗', "car", ""},
     {U'🏀', "", "농구공"},
+    {U'🦕', "brontosaurus", "브론토사우루스"},
+    {U'⛄', "snowman", "눈사람"},
+    {U'🩰', "ballet shoe", "발레화"},
+    {U'🏈', "american football", "미식축구공"},
+    {U'🎿', "ski", "스키"},
+    {U'⌚', "watch", "손목시계"},
+    {U'🗺', "map", "지도"},
+    {U'🧻', "toilet paper", "화장지"},
+    {U'🛴', "scooter", "킥보드"},
+    {U'🛵', "moped", "스쿠터"},
 };
 
-}  // namespace
-
-std::vector<ObjectEntry> emoji_object_table() {
+std::vector<ObjectEntry> entries_of(std::span<const Group> groups) {
   std::vector<ObjectEntry> table;
-  for (const Group& group : kGroups) {
+  for (const Group& group : groups) {
     for (char32_t code : group.codes) {
       ObjectEntry entry{code, group.category};
       for (const Naming& naming : kNamings) {
@@ -128,6 +152,47 @@ std::vector<ObjectEntry> emoji_object_table() {
     }
   }
   return table;
+}
+
+}  // namespace
+
+std::vector<ObjectEntry> emoji_object_table(bool further) {
+  std::vector<ObjectEntry> table = entries_of(kGroups);
+  if (further)
+    for (const ObjectEntry& entry : entries_of(kFurther)) table.push_back(entry);
+  return table;
+}
+
+CategoryWords category_words(Category category) {
+  switch (category) {
+    case Category::animal:
+      return {"animal", "동물"};
+    case Category::fruit:
+      return {"fruit", "과일"};
+    case Category::vegetable:
+      return {"vegetable", "채소"};
+    case Category::food:
+      return {"food", "음식"};
+    case Category::drink:
+      return {"drink", "음료"};
+    case Category::plant:
+      return {"plant", "식물"};
+    case Category::building:
+      return {"building", "건물"};
+    case Category::vehicle:
+      return {"vehicle", "탈것"};
+    case Category::clothing:
+      return {"piece of clothing", "옷차림"};
+    case Category::instrument:
+      return {"musical instrument", "악기"};
+    case Category::tool:
+      return {"tool", "도구"};
+    case Category::sky:
+    case Category::sport:
+    case Category::thing:
+      return {};
+  }
+  return {};
 }
 
 }  // namespace nuri

@@ -31,7 +31,15 @@ struct ObjectEntry {
 };
 
 // The committed choice: concrete things that look unlike one another at 30 pixels and have short, distinct names
-// in both languages. Its order is the objects' numbering.
-std::vector<ObjectEntry> emoji_object_table();
+// in both languages. Its order is the objects' numbering. `further`: with those that the bundled emoji-world was not
+// taught, behind the others.
+std::vector<ObjectEntry> emoji_object_table(bool further = false);
+
+// What a category is called; empty: by no everyday word.
+struct CategoryWords {
+  const char* english = "";
+  const char* korean = "";
+};
+CategoryWords category_words(Category category);
 
 }  // namespace nuri

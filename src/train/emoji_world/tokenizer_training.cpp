@@ -138,7 +138,7 @@ Json tokenizer_json(const BytePairs& pairs) {
   return json;
 }
 
-Json tokenizer_config(int first_special) {
+Json tokenizer_config(int first_special, bool gives_mask) {
   Json json;
   json["add_prefix_space"] = false;
   Json decoder = Json::object(), names = Json::array();
@@ -153,6 +153,7 @@ Json tokenizer_config(int first_special) {
   json["eos_token"] = "<|im_end|>";
   json["image_token"] = "<image>";
   json["model_max_length"] = 2048;
+  if (!gives_mask) json["model_input_names"] = {"input_ids"};
   json["pad_token"] = "<|endoftext|>";
   json["tokenizer_class"] = "PreTrainedTokenizerFast";
   json["unk_token"] = nullptr;
@@ -186,7 +187,7 @@ void write_emoji_tokenizer(const EmojiWorld& world, const TokenizerTrainingOptio
   make_folder(folder);
   write_file_atomically(folder / "tokenizer.json", tokenizer_json(pairs).dump(1) + "\n");
   write_file_atomically(folder / "tokenizer_config.json",
-                        tokenizer_config(static_cast<int>(pairs.tokens.size())).dump(2) + "\n");
+                        tokenizer_config(static_cast<int>(pairs.tokens.size()), options.gives_mask).dump(2) + "\n");
   write_file_atomically(folder / "chat_template.jinja", kChatTemplate);
 }
 

@@ -29,6 +29,7 @@ struct TokenizerTrainingOptions {
   int vocabulary = 3072;  // with the special tokens
   int scenes = 3000;      // of the training split, whose conversations are the corpus
   uint64_t seed = 1;
+  bool gives_mask = true;  // false: for a text tower that learned without an attention mask, as SigLIP's
 };
 
 // Writes tokenizer.json, tokenizer_config.json and chat_template.jinja of a tokenizer for conversations about the

@@ -7,6 +7,7 @@
 #include "base/config_reader.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/test_support.h"
 #include "train/emoji_world/test_world.h"
 
 namespace nuri {
@@ -43,7 +44,7 @@ TEST(TokenizerTraining, WritesTheSameFilesEachTime) {
   TokenizerTrainingOptions options;
   options.scenes = 40;
   options.vocabulary = 600;
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "nuri_tokenizer_training_test";
+  TestFolder folder;
   write_emoji_tokenizer(test_world(), options, folder);
   const std::string first = read_file(folder / "tokenizer.json");
   write_emoji_tokenizer(test_world(), options, folder);
@@ -56,7 +57,6 @@ TEST(TokenizerTraining, WritesTheSameFilesEachTime) {
   EXPECT_EQ(*ids.rbegin(), 599);
   EXPECT_EQ(read_json_file(folder / "tokenizer_config.json")["eos_token"], "<|im_end|>");
   EXPECT_NE(read_file(folder / "chat_template.jinja").find("<image>"), std::string::npos);
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

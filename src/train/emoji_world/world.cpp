@@ -95,7 +95,7 @@ EmojiWorld EmojiWorld::load(const WorldOptions& options) {
   const Annotations korean = read_annotations(options.cldr, Language::korean);
   const FreeTypeLibrary library = open_freetype();
   const FreeTypeFace face = open_face(library.get(), options.emoji_font, "fonts-noto-color-emoji");
-  for (const ObjectEntry& entry : emoji_object_table()) {
+  for (const ObjectEntry& entry : emoji_object_table(options.further)) {
     WorldObject object;
     object.code = entry.code;
     object.category = entry.category;

@@ -21,6 +21,7 @@ struct WorldOptions {
   std::filesystem::path emoji_font = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf";
   std::filesystem::path cldr = "/usr/share/unicode/cldr/common";
   std::filesystem::path fonts = "/usr/share/fonts/truetype";
+  bool further = false;  // see emoji_object_table
 };
 
 // A picture in premultiplied RGBA with two transparent pixels around it, and its halves, quarters, ...

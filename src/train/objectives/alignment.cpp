@@ -34,7 +34,7 @@ class AlignmentObjective : public Objective {
   Loss loss(uint64_t first, int64_t count) override {
     std::vector<Scene> scenes = source_.make(first, count);
     PatchLabels::Targets targets = labels_(scenes);
-    at::Tensor rows = encoder_.encode_pictures(scene_pixels(scenes));  // [B * P, D]
+    at::Tensor rows = encoder_.encode_pictures({{"pixel_values", scene_pixels(scenes)}});  // [B * P, D]
     at::Tensor covered = (targets.classes != labels_.background()).nonzero().squeeze(1);
     Loss loss = name_loss(rows.index_select(0, covered), targets.classes.index_select(0, covered));
     // Of root mean square 1, as the decoder's first norm makes them.

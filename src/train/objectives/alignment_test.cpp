@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/test_support.h"
 #include "text/tokenizer.h"
 #include "train/emoji_world/tokenizer_training.h"
 #include "train/objectives/dense.h"
@@ -28,24 +29,22 @@ class TableModel : public CausalLM, public MediaEncoder {
   nn::CacheShape cache_shape() const override { return {}; }
   at::ScalarType dtype() const override { return at::kFloat; }
   at::Device device() const override { return at::kCPU; }
-  at::Tensor embed(const at::Tensor& ids, const NamedTensors&) override { return embed_made(ids); }
+  std::vector<DecoderInput> embed(const NamedTensors&) override { return {}; }
   at::Tensor embed_made(const at::Tensor& ids) override { return table.index_select(0, ids); }
   at::Tensor step(const Step&, nn::KvCache&) override { return {}; }
-  std::vector<int64_t> picture_shape() const override { return {3, kSide, kSide}; }
-  at::Tensor encode_pictures(const at::Tensor&) override { return rows; }
+  NamedTensors picture_inputs(int64_t, int64_t) const override { return {}; }
+  at::Tensor encode_pictures(const NamedTensors&) override { return rows; }
 };
 
 class AlignmentTest : public testing::Test {
  protected:
-  AlignmentTest()
-      : folder_(std::filesystem::path(testing::TempDir()) / ("nuri_alignment_" + std::to_string(::getpid()))) {
+  AlignmentTest() {
     TokenizerTrainingOptions options;
     options.scenes = 40;
     options.vocabulary = kVocabulary;
     write_emoji_tokenizer(*shared_emoji_world(), options, folder_);
     model_.table = at::randn({kVocabulary, kWidth}, generator_);
   }
-  ~AlignmentTest() override { std::filesystem::remove_all(folder_); }
 
   // What the patches should look like: half way between the embeddings of their names in both languages. `shift`
   // names each object as another.
@@ -91,7 +90,7 @@ class AlignmentTest : public testing::Test {
 
   static constexpr uint64_t kSeed = 11;
   at::Generator generator_ = at::make_generator<at::CPUGeneratorImpl>(7);
-  std::filesystem::path folder_;
+  TestFolder folder_;
   ConfigReader data_{{{"size", kSide}, {"smallest", 0.4}, {"largest", 0.6}, {"word_share", 0.0}}, "recipe"};
   TableModel model_;
 };

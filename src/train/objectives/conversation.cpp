@@ -147,7 +147,8 @@ class ConversationObjective : public Objective {
 
   std::vector<int32_t> encode(const std::string& text, const Scene& scene) const {
     bool with_picture = pictures_ && text.find(placeholder_) != std::string::npos;
-    return processor_->tokenizer().encode(with_picture ? processor_->expand(text, {&scene.picture, 1}) : text, false);
+    if (!with_picture) return processor_->tokenizer().encode(text, false);
+    return (*processor_)(text, {&scene.picture, 1}, false).ids;
   }
 
   Model& model_;

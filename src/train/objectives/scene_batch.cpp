@@ -27,13 +27,24 @@ SceneOptions read_scene_options(const ConfigReader& data) {
   return options;
 }
 
-std::shared_ptr<const EmojiWorld> shared_emoji_world() {
-  static const auto world = std::make_shared<const EmojiWorld>(EmojiWorld::load());
+std::shared_ptr<const EmojiWorld> shared_emoji_world(bool further) {
+  auto load = [](bool more) {
+    WorldOptions options;
+    options.further = more;
+    return std::make_shared<const EmojiWorld>(EmojiWorld::load(options));
+  };
+  if (further) {
+    static const auto larger = load(true);
+    return larger;
+  }
+  static const auto world = load(false);
   return world;
 }
 
 SceneSource::SceneSource(const ConfigReader& data, uint64_t seed)
-    : world_(shared_emoji_world()), options_(read_scene_options(data)), seed_(seed) {}
+    : world_(shared_emoji_world(data.optional("further_objects", false))),
+      options_(read_scene_options(data)),
+      seed_(seed) {}
 
 std::vector<Scene> SceneSource::make(uint64_t first, int64_t count) const {
   std::vector<Scene> scenes(count);

@@ -13,7 +13,7 @@ namespace nuri {
 // Scenes of the emoji world for training, as an objective's [data] table asks for them.
 class SceneSource {
  public:
-  // Keys: size, min_objects, max_objects, smallest, largest, word_share, repeat_share, turn.
+  // Keys: size, min_objects, max_objects, smallest, largest, word_share, repeat_share, turn, further_objects.
   SceneSource(const ConfigReader& data, uint64_t seed);
 
   const EmojiWorld& world() const { return *world_; }
@@ -30,8 +30,8 @@ class SceneSource {
 
 SceneOptions read_scene_options(const ConfigReader& data);
 
-// The emoji world of this machine, loaded once.
-std::shared_ptr<const EmojiWorld> shared_emoji_world();
+// The emoji world of this machine, loaded once; `further`: see emoji_object_table.
+std::shared_ptr<const EmojiWorld> shared_emoji_world(bool further = false);
 
 // Pictures as [B, 3, S, S] in [-1, 1], as SigLIP's processor makes them from pictures of the right size.
 at::Tensor scene_pixels(const std::vector<Scene>& scenes);

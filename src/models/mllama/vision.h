@@ -1,0 +1,69 @@
+#pragma once
+
+#include "models/mllama/config.h"
+#include "models/parts/vision_tower.h"
+
+namespace nuri {
+
+// One layer of the encoder, without biases in its attention; in the second stack the tanh of a learned number scales
+// what each half adds.
+class MllamaVisionLayer {
+ public:
+  MllamaVisionLayer(const WeightView& weights, const EncoderConfig& config, bool gated);
+  // x [N * L, D], mask [N, 1, L, L]
+  at::Tensor forward(at::Tensor x, int64_t pictures, const at::Tensor& mask) const;
+
+ private:
+  double scale_;
+  nn::LayerNorm attention_norm_, mlp_norm_;
+  nn::QkvProjection qkv_;
+  nn::Linear output_;
+  EncoderMlp mlp_;
+  at::Tensor attention_gate_, mlp_gate_;  // [1]; undefined in the first stack
+};
+
+// What the arrangement of a picture's tiles adds to each tile, the same to all its tokens.
+class TileEmbedding {
+ public:
+  TileEmbedding(const WeightView& weights, const MllamaVisionConfig& config);
+  // x [N, t, tokens, D], arrangements [N]
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& arrangements) const;
+
+ private:
+  nn::Embedding embedding_;
+  at::Tensor gate_;
+};
+
+// Between an embedding of the place in a tile and one of the place in the arrangement's tiles, by a gate.
+class TilePositions {
+ public:
+  TilePositions(const WeightView& weights, const MllamaVisionConfig& config);
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& arrangements) const;
+
+ private:
+  at::Tensor gate_, embedding_;  // [1], [tokens, D]
+  nn::Embedding tile_embedding_;
+};
+
+// The picture encoder of Llama 3.2 Vision: a stack over all tiles of a picture at once, a second, gated one on top,
+// and beside its output those of some layers of the first.
+class MllamaVision {
+ public:
+  MllamaVision(const WeightView& weights, const MllamaVisionConfig& config);
+  // pixels [N, t, C, S, S], arrangements [N] (`aspect_ratio_ids`), tiles [N, t] boolean, true where there is one
+  // -> [N, t, 1 + P, D * (1 + intermediate layers)]
+  at::Tensor operator()(const at::Tensor& pixels, const at::Tensor& arrangements, const at::Tensor& tiles) const;
+
+ private:
+  at::Tensor embed(const at::Tensor& pixels, const at::Tensor& arrangements) const;
+
+  MllamaVisionConfig config_;
+  PatchEmbedding patches_;
+  at::Tensor class_embedding_;
+  TilePositions positions_;
+  TileEmbedding before_, between_;
+  nn::LayerNorm norm_before_, norm_between_;
+  std::vector<MllamaVisionLayer> layers_, global_layers_;
+};
+
+}  // namespace nuri

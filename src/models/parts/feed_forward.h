@@ -1,0 +1,28 @@
+#pragma once
+
+#include "models/parts/interface.h"
+#include "nn/layers.h"
+
+namespace nuri {
+
+// The half of a decoder's block behind attention.
+class FeedForward {
+ public:
+  virtual ~FeedForward() = default;
+  // x [N, D] -> [N, D]; `tap` may be null.
+  virtual at::Tensor operator()(const at::Tensor& x, Tap* tap) const = 0;
+  // See Model.
+  virtual int64_t idle_parameters() const { return 0; }
+};
+
+// The same weights for every token.
+class DenseFeedForward : public FeedForward {
+ public:
+  explicit DenseFeedForward(nn::GatedMlp mlp) : mlp_(std::move(mlp)) {}
+  at::Tensor operator()(const at::Tensor& x, Tap*) const override { return mlp_(x); }
+
+ private:
+  nn::GatedMlp mlp_;
+};
+
+}  // namespace nuri

@@ -1,0 +1,91 @@
+#include "nn/experts.h"
+
+#include <ATen/ATen.h>
+
+namespace nuri::nn {
+namespace {
+
+// On the meta device nobody knows who is chosen: as evenly as can be.
+std::vector<int64_t> even_counts(int64_t rows, int64_t experts) {
+  std::vector<int64_t> counts(experts, rows / experts);
+  for (int64_t i = 0; i < rows % experts; ++i) ++counts[i];
+  return counts;
+}
+
+std::vector<int64_t> count_each(const at::Tensor& experts, int64_t count) {
+  if (experts.is_meta()) return even_counts(experts.numel(), count);
+  at::Tensor counts = at::bincount(experts, {}, count).cpu();
+  return {counts.const_data_ptr<int64_t>(), counts.const_data_ptr<int64_t>() + count};
+}
+
+}  // namespace
+
+Dispatch::Dispatch(const at::Tensor& experts, int64_t count) : choices_(experts.size(1)) {
+  at::Tensor flat = experts.reshape({-1});
+  order_ = at::argsort(flat, /*stable=*/true);
+  inverse_ = at::argsort(order_, /*stable=*/true);
+  rows_ = at::div(order_, choices_, "floor");
+  counts_ = count_each(flat, count);
+}
+
+at::Tensor Dispatch::gather_weights(const at::Tensor& weights) const {
+  return weights.reshape({-1, 1}).index_select(0, order_);
+}
+
+at::Tensor Dispatch::combine(const at::Tensor& y) const {
+  at::Tensor back = y.index_select(0, inverse_);
+  return choices_ == 1 ? back : back.view({y.size(0) / choices_, choices_, y.size(1)}).sum(1);
+}
+
+Experts::Experts(const WeightView& weights, const Shape& shape, Layout layout, double deviation)
+    : shape_(shape), layout_(layout) {
+  auto [count, width, hidden, activation] = shape;
+  Init init = Init::normal(deviation);
+  bool transposed = layout == Layout::transposed;
+  if (!weights.has("gate_up_proj") && transposed && (weights / int64_t{0} / "w1").has("weight")) {
+    for (int64_t i = 0; i < count; ++i) {
+      WeightView one = weights / i;
+      separate_.push_back({(one / "w1").get("weight", {hidden, width}, init),
+                           (one / "w3").get("weight", {hidden, width}, init),
+                           (one / "w2").get("weight", {width, hidden}, init)});
+    }
+    return;
+  }
+  gate_up_ = weights.get(
+      "gate_up_proj",
+      transposed ? at::IntArrayRef{count, 2 * hidden, width} : at::IntArrayRef{count, width, 2 * hidden}, init);
+  down_ = weights.get("down_proj",
+                      transposed ? at::IntArrayRef{count, width, hidden} : at::IntArrayRef{count, hidden, width}, init);
+}
+
+Experts::Expert Experts::cut(const at::Tensor& gate_up, const at::Tensor& down) const {
+  bool direct = layout_ == Layout::direct;
+  at::Tensor both = direct ? gate_up.t() : gate_up;  // [2 F, D]
+  return {both.narrow(0, 0, shape_.hidden), both.narrow(0, shape_.hidden, shape_.hidden), direct ? down.t() : down};
+}
+
+at::Tensor Experts::run(const Expert& expert, const at::Tensor& x) const {
+  ops::Factor factors[] = {{expert.gate, {}}, {expert.up, {}}};
+  auto wide = ops::linears(x, factors);
+  return ops::linear(ops::gated(wide[0], wide[1], shape_.activation), expert.down);
+}
+
+at::Tensor Experts::operator()(const at::Tensor& gathered, const Dispatch& dispatch) const {
+  // Where gradients are wanted, all are taken apart at once: so the gradients of all are put together at once.
+  bool graph = at::GradMode::is_enabled() && separate_.empty() && (gate_up_.requires_grad() || down_.requires_grad());
+  std::vector<at::Tensor> gate_up, down, made;
+  if (graph) gate_up = gate_up_.unbind(0), down = down_.unbind(0);
+  auto expert = [&](int64_t i) {
+    if (!separate_.empty()) return separate_[i];
+    return graph ? cut(gate_up[i], down[i]) : cut(gate_up_.select(0, i), down_.select(0, i));
+  };
+  int64_t begin = 0;
+  for (int64_t i = 0; i < shape_.count; ++i) {
+    int64_t rows = dispatch.counts()[i];
+    if (rows > 0) made.push_back(run(expert(i), gathered.narrow(0, begin, rows)));
+    begin += rows;
+  }
+  return made.empty() ? gathered : at::cat(made);
+}
+
+}  // namespace nuri::nn

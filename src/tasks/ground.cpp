@@ -1,0 +1,64 @@
+#include "tasks/ground.h"
+
+#include "base/report.h"
+#include "media/draw.h"
+#include "media/video_file.h"
+#include "tasks/tracks.h"
+
+namespace nuri {
+namespace {
+
+VideoLimits limits_of(const VideoOptions& options) {
+  return {options.max_frame_pixels, options.max_seconds, options.max_frames};
+}
+
+FrameChoice choice_of(const VideoOptions& options) {
+  FrameChoice choice;
+  if (options.frames)
+    choice.count = options.frames;
+  else
+    choice.per_second = options.frames_per_second.value_or(2.0);
+  return choice;
+}
+
+}  // namespace
+
+std::vector<GroundedFrame> ground_video(Assistant& assistant, const std::string& question, const std::string& video,
+                                        const VideoOptions& options, const GenerationOptions& generation) {
+  Video chosen = VideoFile(video, limits_of(options)).choose(choice_of(options));
+  Tracker tracker;
+  std::vector<GroundedFrame> frames;
+  for (size_t i = 0; i < chosen.frames.size(); ++i) {
+    Conversation conversation(assistant);
+    conversation.add_image(chosen.frames[i], video);
+    Answer answer = conversation.say(question, generation);
+    frames.push_back({chosen.seconds[i], answer.text, tracker.follow(answer.boxes), std::move(answer.points)});
+    report_progress("frames", static_cast<int64_t>(i + 1), static_cast<int64_t>(chosen.frames.size()));
+  }
+  return frames;
+}
+
+void draw_tracks(const std::string& video, const std::vector<GroundedFrame>& frames, const std::string& output,
+                 const VideoOptions& options) {
+  VideoFile file(video, limits_of(options));
+  double rate = file.info().rate > 0 ? file.info().rate : 25;
+  TextRenderer text = TextRenderer::with_system_fonts();
+  std::optional<VideoWriter> writer;
+  int64_t count = std::max<int64_t>(std::llround(file.info().seconds * rate), 1);
+  for (int64_t i = 0; i < count; ++i) {
+    check_interrupt();
+    auto frame = file.frame_at(static_cast<double>(i) / rate);
+    if (!frame) break;
+    std::vector<DrawnBox> drawn;
+    for (const TrackedBox& seen : boxes_at(frames, frame->seconds))
+      drawn.push_back(
+          {seen.box.label, seen.box.x1, seen.box.y1, seen.box.x2, seen.box.y2, static_cast<size_t>(seen.track)});
+    Image picture = draw_boxes(frame->image, drawn, text);
+    if (!writer) writer.emplace(output, picture.width, picture.height, rate);
+    writer->add(picture);
+    report_progress("drawing", i + 1, count);
+  }
+  if (writer) writer->finish();
+}
+
+}  // namespace nuri

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ask.h"
+
+namespace nuri {
+
+// A box of one thing in one frame.
+struct TrackedBox {
+  int64_t track = 0;  // the same for the same thing in all frames
+  PictureBox box;     // in pixels of the video as the user gave it
+};
+
+struct GroundedFrame {
+  double seconds = 0;  // of the file
+  std::string text;    // the answer about this frame
+  std::vector<TrackedBox> boxes;
+  std::vector<PicturePoint> points;
+};
+
+// Asks the question about each chosen frame by itself, and follows what is found from frame to frame: a box goes on
+// with the box of the same label that it overlaps most, or else lies nearest to.
+std::vector<GroundedFrame> ground_video(Assistant& assistant, const std::string& question, const std::string& video,
+                                        const VideoOptions& options = {}, const GenerationOptions& generation = {});
+
+// Writes the video (MP4, without sound) with each thing's box drawn on all of its frames, in one colour and between two
+// frames that were asked about on the way from one place to the other.
+void draw_tracks(const std::string& video, const std::vector<GroundedFrame>& frames, const std::string& output,
+                 const VideoOptions& options = {});
+
+}  // namespace nuri

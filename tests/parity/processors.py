@@ -1,0 +1,171 @@
+"""What the processors of transformers make of texts with pictures, for those families that cut pictures into tiles.
+
+    python tests/parity/processors.py                       writes tests/parity/golden/processors/
+    python tests/parity/processors.py --full DIR --cases 50 writes many cases into DIR; then run
+        NURI_PROCESSORS=DIR build/release/nuri_torch_tests --gtest_filter='*ProcessorParity*'
+
+Needs Pillow, numpy, tokenizers and transformers. A case holds a text, its pictures, the ids and the CRC-32 of each tensor.
+"""
+
+import argparse
+import json
+import pathlib
+import random
+import shutil
+
+import numpy as np
+import tokenizers
+import transformers as t
+from PIL import Image
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+
+from pictures import crc, scene
+
+GOLDEN = pathlib.Path(__file__).parent / "golden" / "processors"
+WORDS = "what is on the left of it and why ? two pictures : here".split()
+SPECIAL = ["<unk>", "<s>", "<image>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>"]
+
+
+def tokenizer(**names):
+    vocabulary = {word: i for i, word in enumerate(SPECIAL + WORDS)}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.add_special_tokens(SPECIAL)
+    made.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return t.PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>", bos_token="<s>", extra_special_tokens=names)
+
+
+def token_id(token):
+    return SPECIAL.index(token)
+
+
+TEXT = dict(model_type="llama", vocab_size=len(SPECIAL + WORDS), hidden_size=16, intermediate_size=24, num_hidden_layers=1,
+            num_attention_heads=2)
+
+
+def llava_next(folder, r):
+    tile = r.choice([12, 20])
+    grids = [[a * tile, b * tile] for a, b in [(1, 2), (2, 1), (2, 2), (3, 1), (1, 3)]]
+    clip = r.random() < 0.5
+    size = r.choice([{"shortest_edge": tile}, {"height": tile, "width": tile}])
+    images = LlavaNextImageProcessorPil(size=size, crop_size={"height": tile, "width": tile}, image_grid_pinpoints=grids,
+                                        resample=r.choice([2, 3]), do_center_crop=r.random() < 0.7)
+    processor = t.LlavaNextProcessor(images, tokenizer(), patch_size=4, num_additional_image_tokens=int(clip),
+                                     vision_feature_select_strategy="default" if clip else "full")
+    processor.save_pretrained(folder)
+    vision = dict(model_type="clip_vision_model" if clip else "siglip_vision_model", image_size=tile, patch_size=4,
+                  hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2)
+    config = dict(architectures=["LlavaNextForConditionalGeneration"], model_type="llava_next", text_config=TEXT,
+                  vision_config=vision, image_grid_pinpoints=grids, image_token_index=token_id("<image>"),
+                  vision_feature_select_strategy=processor.vision_feature_select_strategy)
+    (folder / "config.json").write_text(json.dumps(config))
+    return "<image>", lambda text, pictures: processor(text=text, images=pictures or None)
+
+
+def got_ocr(r, tile, **given):
+    return GotOcr2ImageProcessorPil(**(dict(size={"height": tile, "width": tile}, min_patches=r.choice([1, 1, 2]),
+                                            max_patches=r.choice([1, 4, 12]), image_mean=[0.485, 0.456, 0.406],
+                                            image_std=[0.229, 0.224, 0.225], crop_to_patches=True) | given))
+
+
+def expanded(images, each):
+    """What InternVLProcessor does with pictures, which cannot be made here for want of its processor of videos."""
+    def run(text, pictures, words, placeholder):
+        made = images(pictures, crop_to_patches=True) if pictures else None
+        for i in range(len(pictures)):
+            content = "<img>" + "<IMG_CONTEXT>" * (each * int(made["num_patches"][i])) + "</img>"
+            text = text.replace(placeholder, content.replace("<IMG_CONTEXT>", "\0"), 1)
+        out = {"input_ids": [words(text.replace("\0", "<IMG_CONTEXT>"))["input_ids"]]}
+        return out | ({"pixel_values": made["pixel_values"]} if pictures else {})
+    return run
+
+
+def internvl(folder, r):
+    tile = r.choice([12, 20])
+    images = got_ocr(r, tile, resample=r.choice([2, 3]))
+    words = tokenizer(start_image_token="<img>", end_image_token="</img>", context_image_token="<IMG_CONTEXT>",
+                      video_token="<video>")
+    words.save_pretrained(folder)
+    images.save_pretrained(folder)
+    vision = dict(model_type="internvl_vision", image_size=[tile, tile], patch_size=[2, 2], hidden_size=16,
+                  intermediate_size=24, num_hidden_layers=1, num_attention_heads=2)
+    config = dict(architectures=["InternVLForConditionalGeneration"], model_type="internvl", text_config=TEXT,
+                  vision_config=vision, image_token_id=token_id("<IMG_CONTEXT>"), downsample_ratio=0.5)
+    (folder / "config.json").write_text(json.dumps(config))
+    run = expanded(images, (tile // 4) ** 2)
+    return "<IMG_CONTEXT>", lambda text, pictures: run(text, pictures, words, "<IMG_CONTEXT>")
+
+
+def internvl_chat(folder, r):
+    tile, most = r.choice([12, 20]), r.choice([6, 12])
+    images = got_ocr(r, tile, min_patches=1, max_patches=most)
+    words = tokenizer()
+    words.save_pretrained(folder)
+    vision = dict(model_type="intern_vit_6b", image_size=tile, patch_size=2, hidden_size=16, intermediate_size=24,
+                  num_hidden_layers=1, num_attention_heads=2)
+    config = dict(architectures=["InternVLChatModel"], model_type="internvl_chat",
+                  llm_config=TEXT | {"architectures": ["LlamaForCausalLM"]}, vision_config=vision, ps_version="v2",
+                  dynamic_image_size=True, use_thumbnail=True, max_dynamic_patch=most, force_image_size=tile)
+    (folder / "config.json").write_text(json.dumps(config))
+    run = expanded(images, (tile // 4) ** 2)
+    return "<image>", lambda text, pictures: run(text, pictures, words, "<image>")
+
+
+FAMILIES = {"llava_next": llava_next, "internvl": internvl, "internvl_chat": internvl_chat}
+
+
+def write_pictures(folder, r, count):
+    names = []
+    for i in range(count):
+        width, height = r.choice([(1, r.randint(1, 400)), (r.randint(1, 400), 1), (r.randint(1, 90), r.randint(1, 90)),
+                                  (r.randint(20, 60), r.randint(20, 60)), (r.randint(30, 120), r.randint(10, 40))])
+        names.append(f"{i}.png")
+        Image.fromarray((scene(r, width, height, 3) >> 8).astype(np.uint8)).save(folder / names[-1])
+    return names
+
+
+def case_of(process, placeholder, chosen, folder, r):
+    text = " ".join(" ".join(r.sample(WORDS, 2)) + " " + placeholder for _ in chosen) + " " + " ".join(r.sample(WORDS, 3))
+    out = process(text, [Image.open(folder / name) for name in chosen])
+    case = {"text": text, "pictures": chosen, "ids": [int(i) for i in out["input_ids"][0]], "tensors": {}}
+    for name in ("pixel_values", "image_sizes"):
+        if name in out:
+            value = np.stack([np.asarray(x) for x in out[name]])
+            value = value.astype(np.float32 if name == "pixel_values" else np.int64)
+            case["tensors"][name] = {"shape": list(value.shape), "crc": crc(value), "value": value}
+    return case
+
+
+def write_folder(folder, family, seed, pictures, cases, keep_values):
+    r = random.Random(seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    placeholder, process = FAMILIES[family](folder, r)
+    names = write_pictures(folder, r, pictures)
+    made = [case_of(process, placeholder, r.sample(names, min(len(names), k)), folder, r) for k in [0, 1, 2, 3] + [1] * cases]
+    for i, case in enumerate(made):
+        for name, tensor in case["tensors"].items():
+            value = tensor.pop("value")
+            if keep_values and name == "pixel_values":
+                tensor["values"] = f"{i}.f32"
+                (folder / tensor["values"]).write_bytes(np.ascontiguousarray(value).tobytes())
+    (folder / "cases.json").write_text(json.dumps(made, separators=(",", ":")).replace('},{"text', '},\n{"text'))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--cases", type=int, default=50)
+    arguments = parser.parse_args()
+    for family in FAMILIES:
+        if arguments.full is None:
+            write_folder(GOLDEN / family, family, 1, 8, 6, False)
+            print(family, sum(f.stat().st_size for f in (GOLDEN / family).iterdir()) // 1024, "KiB")
+            continue
+        for seed in range(6):
+            write_folder(arguments.full / f"{family}_{seed}", family, seed + 1, arguments.cases, arguments.cases, True)
+
+
+if __name__ == "__main__":
+    main()
