@@ -236,4 +236,11 @@ std::string ChatTemplate::render(const Json& messages, const Json& variables, bo
   return (with_tools && tool_template_ ? *tool_template_ : *template_).render(all, limits, clock_);
 }
 
+Json user_message(size_t pictures, const std::string& text) {
+  Json content = Json::array();
+  for (size_t i = 0; i < pictures; ++i) content.push_back({{"type", "image"}});
+  content.push_back({{"type", "text"}, {"text", text}});
+  return {{"role", "user"}, {"content", std::move(content)}};
+}
+
 }  // namespace nuri

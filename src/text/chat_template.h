@@ -67,4 +67,7 @@ class ChatTemplate {
   std::function<int64_t()> clock_;
 };
 
+// A message of a user who shows pictures and says something about them: the pictures first.
+Json user_message(size_t pictures, const std::string& text);
+
 }  // namespace nuri

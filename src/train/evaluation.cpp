@@ -12,6 +12,7 @@
 #include "models/parts/inputs.h"
 #include "text/chat_template.h"
 #include "train/emoji_world/score.h"
+#include "train/objectives/film_source.h"
 #include "train/objectives/scene_batch.h"
 
 namespace nuri {
@@ -22,7 +23,27 @@ struct Count {
   ItemScore items;               // single names, single boxes
   double share() const { return asked == 0 ? 0 : static_cast<double>(right) / static_cast<double>(asked); }
 };
-using Counts = std::array<std::array<Count, kTasks>, 2>;  // by language, by task
+// By language, by task: those of scenes and then those of films.
+constexpr int kAllTasks = kTasks + kFilmTasks;
+using Counts = std::array<std::array<Count, kAllTasks>, 2>;
+
+std::string_view name_of_task(int task) { return task < kTasks ? kTaskNames[task] : kFilmTaskNames[task - kTasks]; }
+
+// A question about a scene or about a film.
+struct Question {
+  Turn turn;
+  std::optional<FilmTask> film = {};
+
+  int task() const { return film ? kTasks + static_cast<int>(*film) : static_cast<int>(turn.task); }
+  bool right(const std::string& answer) const {
+    return film ? is_right(FilmTurn{*film, turn}, answer) : is_right(turn, answer);
+  }
+  ItemScore items(const std::string& answer) const {
+    if (!film) return score_items(turn, answer);
+    if (*film != FilmTask::tracking) return {};
+    return {count_tracked(turn, answer), static_cast<int>(turn.boxes.size())};
+  }
+};
 
 // Asks questions in batches and counts the right answers.
 class Examiner {
@@ -37,34 +58,35 @@ class Examiner {
     engine_ = std::make_unique<Engine>(model, options);
   }
 
-  // `name` stands in the records for the picture.
-  void ask(const Image& picture, const std::string& name, const Turn& turn) {
-    Json content = {{{"type", "image"}}, {{"type", "text"}, {"text", turn.question}}};
-    PreparedPrompt prompt = processor_(chat_->render({{{"role", "user"}, {"content", content}}}), {&picture, 1}, false);
+  // `name` stands in the records for the picture, or for the film whose frames the pictures are.
+  void ask(std::span<const Image> pictures, const std::string& name, Question question) {
+    std::string chat = chat_->render(Json::array({user_message(pictures.size(), question.turn.question)}));
+    PreparedPrompt prompt = processor_(chat, pictures, false);
     Request request;
     request.ids.assign(prompt.ids.begin(), prompt.ids.end());
     request.input = std::move(model_.embed(to_tensors(prompt)).front());
     request.sampling.greedy = true;
     request.sampling.max_tokens = kAnswer;
     request.eos = eos_;
-    waiting_.push_back({engine_->submit(std::move(request)), name, turn});
+    waiting_.push_back({engine_->submit(std::move(request)), name, std::move(question)});
     if (static_cast<int64_t>(waiting_.size()) >= batch_) finish();
   }
 
   void finish() {
     engine_->run_until_done();
-    for (auto& [handle, name, turn] : waiting_) {
+    for (auto& [handle, name, question] : waiting_) {
+      const Turn& turn = question.turn;
       Generation done = engine_->forget(handle);
       std::vector<int32_t> ids(done.ids.begin(), done.ids.end());
       std::string answer = processor_.tokenizer().decode(ids, /*skip_special=*/true);
-      Count& count = counts_[static_cast<size_t>(turn.language)][static_cast<size_t>(turn.task)];
-      bool right = is_right(turn, answer);
-      ItemScore items = score_items(turn, answer);
+      Count& count = counts_[static_cast<size_t>(turn.language)][static_cast<size_t>(question.task())];
+      bool right = question.right(answer);
+      ItemScore items = question.items(answer);
       ++count.asked, count.right += right;
       count.items.found += items.found, count.items.expected += items.expected;
       Json record = {{"picture", name},
                      {"language", turn.language == Language::english ? "en" : "ko"},
-                     {"task", task_name(turn.task)},
+                     {"task", name_of_task(question.task())},
                      {"question", turn.question},
                      {"expected", turn.answer},
                      {"answer", answer},
@@ -79,12 +101,12 @@ class Examiner {
   const std::string& records() const { return records_; }
 
  private:
-  static constexpr int64_t kAnswer = 160, kLongest = 512;
+  static constexpr int64_t kAnswer = 256, kLongest = 1024;
 
   struct Waiting {
     Engine::Handle handle;
     std::string picture;
-    Turn turn;
+    Question question;
   };
   CausalLM& model_;
   const Processor& processor_;
@@ -105,25 +127,25 @@ std::string share_of(int64_t right, int64_t asked) {
 std::string table_of(const Counts& counts) {
   constexpr auto kRow = "{:<16} {:>18} {:>18}\n";
   std::string table = fmt::format(kRow, "task", "English", "Korean");
-  for (int task = 0; task < kTasks; ++task) {
-    const Count &english = counts[0][task], &korean = counts[1][task];
-    table += fmt::format(kRow, kTaskNames[task], share_of(english.right, english.asked),
-                         share_of(korean.right, korean.asked));
-  }
-  for (auto [task, name] : {std::pair(Task::naming, "names, singly"), std::pair(Task::boxes, "boxes, singly")}) {
-    const ItemScore &english = counts[0][static_cast<size_t>(task)].items,
-                    &korean = counts[1][static_cast<size_t>(task)].items;
-    table +=
-        fmt::format(kRow, name, share_of(english.found, english.expected), share_of(korean.found, korean.expected));
-  }
+  auto row = [&](std::string_view name, auto&& share) {
+    table += fmt::format(kRow, name, share(counts[0]), share(counts[1]));
+  };
+  for (int task = 0; task < kAllTasks; ++task)
+    if (task < kTasks || counts[0][task].asked + counts[1][task].asked > 0)
+      row(name_of_task(task), [&](const auto& of) { return share_of(of[task].right, of[task].asked); });
+  for (auto [task, name] : {std::pair(int(Task::naming), "names, singly"), std::pair(int(Task::boxes), "boxes, singly"),
+                            std::pair(kTasks + int(FilmTask::tracking), "frames, singly")})
+    if (task < kTasks || counts[0][task].asked + counts[1][task].asked > 0)
+      row(name, [&](const auto& of) { return share_of(of[task].items.found, of[task].items.expected); });
   return table;
 }
 
 Json json_of(const Counts& counts, int language) {
   Json json;
-  for (int task = 0; task < kTasks; ++task) {
+  for (int task = 0; task < kAllTasks; ++task) {
     const Count& c = counts[language][task];
-    Json& entry = json[std::string(kTaskNames[task])];
+    if (task >= kTasks && c.asked == 0) continue;
+    Json& entry = json[std::string(name_of_task(task))];
     entry = {{"right", c.right}, {"asked", c.asked}, {"share", c.share()}};
     if (c.items.expected > 0) entry["items_found"] = c.items.found, entry["items_expected"] = c.items.expected;
   }
@@ -143,34 +165,70 @@ EvaluationOptions read_evaluation_options(const ConfigReader& reader) {
   auto kind = reader.optional<std::string>("kind", "conversation");
   if (kind != "conversation" && kind != "names") reader.reject("kind", "conversation or names");
   if (kind == "names") options.kind = EvaluationOptions::Kind::names;
+  ConfigReader films = reader.child_or_empty("films");
+  options.films = films.optional("count", options.films);
+  if (options.films < 0) films.reject("count", "at least 0");
+  options.film_data = films.optional("data", options.film_data);
   reader.refuse_unknown_keys();
   return options;
 }
 
-Json evaluate_emoji_world(CausalLM& model, const Processor& processor, const std::filesystem::path& chat_folder,
-                          const EvaluationOptions& options) {
-  auto world = shared_emoji_world();
+namespace {
+
+void ask_about_scenes(const EmojiWorld& world, const EvaluationOptions& options, Examiner& examiner) {
   SceneOptions scenes = read_scene_options(ConfigReader(options.data, "evaluation.data"));
-  if (!options.save.empty()) make_folder(options.save);
-  Examiner examiner(model, processor, chat_folder, options.batch);
   for (int64_t i = 0; i < options.scenes; ++i) {
     uint64_t index = static_cast<uint64_t>(i);
-    Scene scene = make_scene(*world, scenes, Split::held_out, options.seed, index);
+    Scene scene = make_scene(world, scenes, Split::held_out, options.seed, index);
     std::string name = fmt::format("{:05}.png", i);
     if (!options.save.empty()) write_png(options.save / name, scene.picture);
     // The same scene in each language, so that the two columns compare.
     for (double korean : {0.0, 1.0}) {
       ConversationOptions conversation;
       conversation.korean_share = korean;
-      for (const auto& turn : make_conversation(*world, scene, conversation, options.seed, index))
-        examiner.ask(scene.picture, name, turn);
+      for (auto& turn : make_conversation(world, scene, conversation, options.seed, index))
+        examiner.ask({&scene.picture, 1}, name, {std::move(turn)});
     }
     report_progress("evaluating", i + 1, options.scenes);
     check_interrupt();
   }
+}
+
+void ask_about_films(const EmojiWorld& world, const EvaluationOptions& options, Examiner& examiner) {
+  FilmOptions films = read_film_options(ConfigReader(options.film_data, "evaluation.films.data"));
+  for (int64_t i = 0; i < options.films; ++i) {
+    uint64_t index = static_cast<uint64_t>(i);
+    Film film = make_film(world, films, Split::held_out, options.seed, index);
+    std::vector<Image> frames;
+    for (Scene& frame : film.frames) {
+      if (!options.save.empty())
+        write_png(options.save / fmt::format("film-{:05}-{}.png", i, frames.size() + 1), frame.picture);
+      frames.push_back(frame.picture);
+    }
+    for (double korean : {0.0, 1.0}) {
+      FilmQuestionOptions questions;
+      questions.korean_share = korean;
+      for (auto& [task, turn] : make_film_conversation(world, film, questions, options.seed, index))
+        examiner.ask(frames, fmt::format("film-{:05}", i), {std::move(turn), task});
+    }
+    report_progress("evaluating films", i + 1, options.films);
+    check_interrupt();
+  }
+}
+
+}  // namespace
+
+Json evaluate_emoji_world(CausalLM& model, const Processor& processor, const std::filesystem::path& chat_folder,
+                          const EvaluationOptions& options) {
+  auto world = shared_emoji_world();
+  if (!options.save.empty()) make_folder(options.save);
+  Examiner examiner(model, processor, chat_folder, options.batch);
+  ask_about_scenes(*world, options, examiner);
+  ask_about_films(*world, options, examiner);
   examiner.finish();
   if (!options.save.empty()) write_file_atomically(options.save / "answers.jsonl", examiner.records());
   return {{"scenes", options.scenes},
+          {"films", options.films},
           {"objects", world->size()},
           {"english", json_of(examiner.counts(), 0)},
           {"korean", json_of(examiner.counts(), 1)},

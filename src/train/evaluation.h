@@ -15,8 +15,10 @@ struct EvaluationOptions {
   enum class Kind { conversation, names } kind = Kind::conversation;
   int64_t scenes = 500;
   uint64_t seed = 1000;
-  int64_t batch = 16;          // questions at once
-  Json data = Json::object();  // of the scenes, see SceneSource
+  int64_t batch = 16;               // questions at once
+  Json data = Json::object();       // of the scenes, see SceneSource
+  int64_t films = 0;                // conversation: how many films besides the scenes
+  Json film_data = Json::object();  // of the films, see read_film_options
   // Where to keep the scenes as pictures, with answers.jsonl: what was asked, expected and said. Empty: nowhere.
   std::filesystem::path save;
 };
@@ -24,8 +26,9 @@ EvaluationOptions read_evaluation_options(const ConfigReader& reader);
 
 // Asks a model about held-out scenes of the emoji world, each question for itself as a user would, and scores the
 // answers: {"scenes", "objects", "english": {task: {"right", "asked", "share"}}, "korean": {...}, "table": text};
-// naming and boxes also have "items_found" and "items_expected", single names and boxes.
-// `chat_folder` holds the chat template. Runs on the calling thread's inference mode.
+// naming and boxes also have "items_found" and "items_expected", single names and boxes. With films, of which the
+// frames are pictures in one prompt, also the tasks of films: tracking (its items are the boxes of single frames),
+// moving and heading. `chat_folder` holds the chat template. Runs on the calling thread's inference mode.
 Json evaluate_emoji_world(CausalLM& model, const Processor& processor, const std::filesystem::path& chat_folder,
                           const EvaluationOptions& options);
 

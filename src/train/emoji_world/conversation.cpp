@@ -65,6 +65,8 @@ std::vector<Turn> make_conversation(const EmojiWorld& world, const Scene& scene,
   return turns;
 }
 
+std::string box_numbers(const Box& box) { return fmt::format("{}, {}, {}, {}", box.x1, box.y1, box.x2, box.y2); }
+
 std::vector<Pointing> make_pointing(const EmojiWorld& world, const Scene& scene, uint64_t seed, uint64_t index) {
   constexpr int kAbsentNames = 2;  // in each language
   CounterRandom random(seed + 2, index);
@@ -74,7 +76,7 @@ std::vector<Pointing> make_pointing(const EmojiWorld& world, const Scene& scene,
     const Asker asker{world, scene, options, random, language};
     for (int object : asker.lone_objects()) {
       const Box& box = scene.objects[object].box;
-      all.push_back({asker.name(asker.kind(object)), fmt::format("{}, {}, {}, {}", box.x1, box.y1, box.x2, box.y2)});
+      all.push_back({asker.name(asker.kind(object)), box_numbers(box)});
     }
     for (int i = 0; i < kAbsentNames; ++i) all.push_back({asker.name(asker.absent_kind()), "-"});
   }

@@ -49,6 +49,9 @@ struct Pointing {
   std::string name, answer;
 };
 
+// "12, 30, 44, 61"
+std::string box_numbers(const Box& box);
+
 // In both languages, each name that stands for one object of the scene, and a few that stand for none; a pure function
 // of its arguments.
 std::vector<Pointing> make_pointing(const EmojiWorld& world, const Scene& scene, uint64_t seed, uint64_t index);

@@ -23,6 +23,7 @@ std::string apply(const std::string& word, std::string_view how) {
   if (how == "a") return with_article(word);
   if (how == "s") return plural_of(word);
   if (how == "be") return is_plural(word) ? "are" : "is";
+  if (how == "do") return is_plural(word) ? "do" : "does";
   return with_particle(word, how);
 }
 

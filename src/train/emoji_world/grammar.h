@@ -24,7 +24,7 @@ std::string with_particle(const std::string& word, std::string_view particle);
 std::string number_word(int number, Language language);  // one ... nine; 하나 ... 아홉
 
 // Fills "{x}" with the word of that letter, "{x:a}" with its article, "{x:s}" in the plural, "{x:be}" with "is" or
-// "are", "{x:은}" (or another particle) with the particle that fits.
+// "are", "{x:do}" with "does" or "do", "{x:은}" (or another particle) with the particle that fits.
 std::string fill_phrase(std::string_view phrase, std::initializer_list<std::pair<char, std::string>> words);
 
 }  // namespace nuri

@@ -10,6 +10,7 @@
 #include "models/registry.h"
 #include "text/chat_template.h"
 #include "train/emoji_world/conversation.h"
+#include "train/objectives/film_source.h"
 #include "train/objectives/packed_sample.h"
 #include "train/objectives/scene_batch.h"
 
@@ -42,6 +43,15 @@ std::string describe(const EmojiWorld& world, const Scene& scene, CounterRandom 
   return fmt::format("{}\n", fmt::join(parts, ", "));
 }
 
+// Pictures, and what is asked about them.
+struct Shown {
+  std::vector<Image> pictures;
+  std::vector<Turn> turns;
+  std::vector<Pointing> pointing;
+  bool dialogue = false;
+  std::string words;  // what a model without eyes reads in the pictures' place
+};
+
 // Stands for the answer in a rendered chat. Private-use characters, so that no template touches them.
 constexpr std::string_view kAnswer = "\uE000\uE001";
 
@@ -55,6 +65,10 @@ class ConversationObjective : public Objective {
         pointing_(context.options.optional("pointing", false)),
         pictures_(pictures),
         folder_(context.folder.string()) {
+    if (context.options.has("films")) {
+      if (!pictures_) context.options.reject("films", "none where the model reads words");
+      films_.emplace(context.options.child("films"));
+    }
     const ConfigReader& config = context.model_config;
     if (family_of(config).processor == nullptr)
       config.reject("architectures", "a model that continues a text, for conversations");
@@ -66,69 +80,107 @@ class ConversationObjective : public Objective {
   }
 
   Loss loss(uint64_t first, int64_t count) override {
-    std::vector<Scene> scenes = source_.make(first, count);
-    std::vector<PackedSample> samples(count);
-    parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) samples[i] = make_sample(scenes[i], first + static_cast<uint64_t>(i));
-    });
-    NamedTensors inputs = padded(samples);
-    if (pictures_) inputs["pixel_values"] = scene_pixels(scenes);
-    return {model_.forward(inputs).at("loss"), {}};
+    std::vector<uint64_t> scenes, films;
+    for (uint64_t index = first; index < first + static_cast<uint64_t>(count); ++index)
+      (is_film(index) ? films : scenes).push_back(index);
+    if (films.empty()) return {loss_of(scenes, false), {}};
+    if (scenes.empty()) return {loss_of(films, true), {}};
+    // Apart, since the rows of films are several times as long.
+    at::Tensor of_films = loss_of(films, true), of_scenes = loss_of(scenes, false);
+    double share = static_cast<double>(films.size()) / static_cast<double>(count);
+    return {share * of_films + (1 - share) * of_scenes,
+            {{"films", of_films.item<double>()}, {"scenes", of_scenes.item<double>()}}};
   }
 
  private:
-  PackedSample make_sample(const Scene& scene, uint64_t index) const {
-    auto turns = make_conversation(source_.world(), scene, options_, source_.seed(), index);
+  bool is_film(uint64_t index) const {
+    return films_ && CounterRandom(source_.seed() + 3, index).chance(films_->share);
+  }
+
+  at::Tensor loss_of(const std::vector<uint64_t>& indices, bool films) {
+    auto count = static_cast<int64_t>(indices.size());
+    std::vector<Shown> shown(indices.size());
+    std::vector<PackedSample> samples(indices.size());
+    parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        shown[i] = films ? show_film(indices[i]) : show_scene(indices[i]);
+        samples[i] = make_sample(shown[i]);
+      }
+    });
+    NamedTensors inputs = padded(samples);
+    if (pictures_) {
+      std::vector<const Image*> all;
+      for (const auto& each : shown)
+        for (const auto& picture : each.pictures) all.push_back(&picture);
+      inputs["pixel_values"] = picture_pixels(all);
+    }
+    return model_.forward(inputs).at("loss");
+  }
+
+  Shown show_scene(uint64_t index) const {
+    Scene scene = source_.make(index);
+    Shown shown;
+    shown.turns = make_conversation(source_.world(), scene, options_, source_.seed(), index);
     CounterRandom random(source_.seed() + 1, index);
-    bool dialogue = random.chance(dialogue_share_);
-    // What a model without eyes reads in the picture's place.
-    std::string words = pictures_ ? "" : describe(source_.world(), scene, random);
+    shown.dialogue = random.chance(dialogue_share_);
+    if (!pictures_) shown.words = describe(source_.world(), scene, random);
+    if (pointing_ && !shown.dialogue) shown.pointing = make_pointing(source_.world(), scene, source_.seed(), index);
+    if (pictures_) shown.pictures.push_back(std::move(scene.picture));
+    return shown;
+  }
+
+  Shown show_film(uint64_t index) const {
+    Film film = make_film(source_.world(), films_->film, Split::train, source_.seed(), index);
+    Shown shown;
+    for (auto& [task, turn] : make_film_conversation(source_.world(), film, films_->questions, source_.seed(), index))
+      shown.turns.push_back(std::move(turn));
+    if (pointing_) shown.pointing = make_film_pointing(source_.world(), film, source_.seed(), index);
+    for (Scene& frame : film.frames) shown.pictures.push_back(std::move(frame.picture));
+    return shown;
+  }
+
+  PackedSample make_sample(const Shown& shown) const {
     PackedSample sample;
     int64_t shared = 0;
-    for (size_t i = 0; i < turns.size(); ++i) {
-      bool opens = i == 0 || !dialogue;
-      Pieces pieces = render(turns, i, dialogue, words);
+    for (size_t i = 0; i < shown.turns.size(); ++i) {
+      bool opens = i == 0 || !shown.dialogue;
+      Pieces pieces = render(shown, i);
       if (opens) {
         if (i == 0) {
-          sample.add(encode(pieces.shared, scene), false, 0);
+          sample.add(encode(pieces.shared, shown.pictures), false, 0);
           shared = sample.position;
         }
         sample.position = shared;
       }
-      int64_t segment = dialogue ? 0 : static_cast<int64_t>(i) + 1;
-      sample.add(encode(pieces.question, scene), false, segment);
-      sample.add(encode(turns[i].answer, scene), true, segment);
+      int64_t segment = shown.dialogue ? 0 : static_cast<int64_t>(i) + 1;
+      sample.add(encode(pieces.question), false, segment);
+      sample.add(encode(shown.turns[i].answer), true, segment);
       // The token that ends an answer is learned too; what stands behind it opens the next turn.
-      std::vector<int32_t> end = encode(pieces.behind, scene);
+      std::vector<int32_t> end = encode(pieces.behind);
       if (!end.empty()) sample.add({end.front()}, true, segment);
-      if (dialogue && end.size() > 1) sample.add({end.begin() + 1, end.end()}, false, segment);
+      if (shown.dialogue && end.size() > 1) sample.add({end.begin() + 1, end.end()}, false, segment);
     }
-    if (pointing_ && !dialogue) add_pointing(scene, index, shared, static_cast<int64_t>(turns.size()), sample);
+    auto segment = static_cast<int64_t>(shown.turns.size());
+    for (const auto& [name, answer] : shown.pointing) {
+      sample.position = shared;
+      sample.add(encode(name), false, ++segment);
+      sample.add(encode(answer), true, segment);
+    }
     return sample;
   }
 
-  void add_pointing(const Scene& scene, uint64_t index, int64_t shared, int64_t segment, PackedSample& sample) const {
-    for (const auto& [name, answer] : make_pointing(source_.world(), scene, source_.seed(), index)) {
-      sample.position = shared;
-      sample.add(encode(name, scene), false, ++segment);
-      sample.add(encode(answer, scene), true, segment);
-    }
-  }
-
-  // One turn of the rendered chat: what all questions about the scene share (up to the picture), the rest of the
-  // prompt, and what stands behind the answer.
+  // One turn of the rendered chat: what all questions about the pictures share (up to the last of them), the rest of
+  // the prompt, and what stands behind the answer.
   struct Pieces {
     std::string shared, question, behind;
   };
 
-  Pieces render(const std::vector<Turn>& turns, size_t turn, bool dialogue, const std::string& words) const {
+  Pieces render(const Shown& shown, size_t turn) const {
     Json messages = Json::array();
-    for (size_t i = dialogue ? 0 : turn; i <= turn; ++i) {
+    for (size_t i = shown.dialogue ? 0 : turn; i <= turn; ++i) {
       bool first = messages.empty();
-      Json content = Json::array();
-      if (first && pictures_) content.push_back({{"type", "image"}});
-      content.push_back({{"type", "text"}, {"text", (first ? words : "") + turns[i].question}});
-      messages.push_back({{"role", "user"}, {"content", content}});
+      messages.push_back(
+          user_message(first ? shown.pictures.size() : 0, (first ? shown.words : "") + shown.turns[i].question));
       messages.push_back({{"role", "assistant"}, {"content", {{{"type", "text"}, {"text", kAnswer}}}}});
     }
     std::string chat = chat_->render(messages, Json::object(), false);
@@ -136,8 +188,7 @@ class ConversationObjective : public Objective {
     if (answer == std::string::npos)
       throw Error(ErrorKind::usage, fmt::format("{}: the chat template drops or changes an answer", folder_));
     // Where this turn begins: behind what is shared, or behind the answer before it.
-    std::string_view opening = pictures_ ? std::string_view(placeholder_) : std::string_view(words);
-    size_t begin = chat.find(opening) + opening.size();
+    size_t begin = end_of_opening(chat, shown);
     Pieces pieces{chat.substr(0, begin), "", chat.substr(answer + kAnswer.size())};
     if (size_t before = answer > 0 ? chat.rfind(kAnswer, answer - 1) : std::string::npos; before != std::string::npos)
       begin = chat.find(pieces.behind, before) + pieces.behind.size();
@@ -145,10 +196,17 @@ class ConversationObjective : public Objective {
     return pieces;
   }
 
-  std::vector<int32_t> encode(const std::string& text, const Scene& scene) const {
-    bool with_picture = pictures_ && text.find(placeholder_) != std::string::npos;
-    if (!with_picture) return processor_->tokenizer().encode(text, false);
-    return (*processor_)(text, {&scene.picture, 1}, false).ids;
+  // Behind the last picture, or the words in their place.
+  size_t end_of_opening(const std::string& chat, const Shown& shown) const {
+    if (!pictures_) return chat.find(shown.words) + shown.words.size();
+    size_t end = 0;
+    for (size_t i = 0; i < shown.pictures.size(); ++i) end = chat.find(placeholder_, end) + placeholder_.size();
+    return end;
+  }
+
+  std::vector<int32_t> encode(const std::string& text, std::span<const Image> pictures = {}) const {
+    if (pictures.empty()) return processor_->tokenizer().encode(text, false);
+    return (*processor_)(text, pictures, false).ids;
   }
 
   Model& model_;
@@ -157,6 +215,7 @@ class ConversationObjective : public Objective {
   double dialogue_share_;
   bool pointing_;
   bool pictures_;
+  std::optional<FilmSource> films_;
   std::string folder_, placeholder_;
   std::unique_ptr<Processor> processor_;
   std::optional<ChatTemplate> chat_;

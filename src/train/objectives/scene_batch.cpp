@@ -7,8 +7,7 @@
 
 namespace nuri {
 
-SceneOptions read_scene_options(const ConfigReader& data) {
-  SceneOptions options;
+SceneOptions read_scene_options(const ConfigReader& data, SceneOptions options) {
   // What fits together, the first scene says.
   auto whole = [&](const char* key, int64_t fallback) {
     constexpr int64_t kMost = 1024;
@@ -46,23 +45,28 @@ SceneSource::SceneSource(const ConfigReader& data, uint64_t seed)
       options_(read_scene_options(data)),
       seed_(seed) {}
 
+Scene SceneSource::make(uint64_t index) const { return make_scene(*world_, options_, Split::train, seed_, index); }
+
 std::vector<Scene> SceneSource::make(uint64_t first, int64_t count) const {
   std::vector<Scene> scenes(count);
   parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      scenes[i] = make_scene(*world_, options_, Split::train, seed_, first + static_cast<uint64_t>(i));
+    for (int64_t i = begin; i < end; ++i) scenes[i] = make(first + static_cast<uint64_t>(i));
   });
   return scenes;
 }
 
+at::Tensor picture_pixels(const std::vector<const Image*>& pictures) {
+  std::vector<at::Tensor> all;
+  for (const Image* picture : pictures)
+    all.push_back(
+        at::from_blob(const_cast<uint8_t*>(picture->pixels.data()), {picture->height, picture->width, 3}, at::kByte));
+  return (at::stack(all).permute({0, 3, 1, 2}).to(at::kFloat) / 127.5 - 1.0).contiguous();
+}
+
 at::Tensor scene_pixels(const std::vector<Scene>& scenes) {
-  std::vector<at::Tensor> pictures;
-  for (const auto& scene : scenes) {
-    const Image& picture = scene.picture;
-    pictures.push_back(
-        at::from_blob(const_cast<uint8_t*>(picture.pixels.data()), {picture.height, picture.width, 3}, at::kByte));
-  }
-  return (at::stack(pictures).permute({0, 3, 1, 2}).to(at::kFloat) / 127.5 - 1.0).contiguous();
+  std::vector<const Image*> pictures;
+  for (const auto& scene : scenes) pictures.push_back(&scene.picture);
+  return picture_pixels(pictures);
 }
 
 }  // namespace nuri

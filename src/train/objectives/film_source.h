@@ -1,0 +1,23 @@
+#pragma once
+
+#include "base/config_reader.h"
+#include "train/emoji_world/film.h"
+#include "train/emoji_world/film_questions.h"
+
+namespace nuri {
+
+// Films of the emoji world for training, as an objective's [films] table asks for them.
+struct FilmSource {
+  // Keys: share (of the examples, 0 to 1), objects (asked for in a film), korean_share, data (see read_film_options).
+  explicit FilmSource(const ConfigReader& table);
+
+  double share = 0.5;
+  FilmQuestionOptions questions;
+  FilmOptions film;
+};
+
+// Keys: size, min_objects, max_objects, smallest, largest, turn, min_frames, max_frames, moving_share, least_travel,
+// most_travel.
+FilmOptions read_film_options(const ConfigReader& data);
+
+}  // namespace nuri
