@@ -195,7 +195,8 @@ void ask_about_scenes(const EmojiWorld& world, const EvaluationOptions& options,
 }
 
 void ask_about_films(const EmojiWorld& world, const EvaluationOptions& options, Examiner& examiner) {
-  FilmOptions films = read_film_options(ConfigReader(options.film_data, "evaluation.films.data"));
+  FilmOptions films = read_film_options(ConfigReader(options.film_data, "evaluation.films.data"),
+                                        read_scene_options(ConfigReader(options.data, "evaluation.data")).size);
   for (int64_t i = 0; i < options.films; ++i) {
     uint64_t index = static_cast<uint64_t>(i);
     Film film = make_film(world, films, Split::held_out, options.seed, index);

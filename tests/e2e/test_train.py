@@ -78,6 +78,8 @@ data = {DATA}
 TALK = f"""kind = "conversation"
 data = {DATA}
 """
+FILMS = "films = {share = 0.5, objects = 1, data = {max_frames = 3}}\n"
+EXAM = "films = {count = 2, data = {max_frames = 3}}\n"
 ALIGN = f"""kind = "alignment"
 place_step = 5
 data = {DATA}
@@ -212,10 +214,10 @@ class Runs(Training):
         start = '[[stage.start]]\nfrom = "dense"\nas = "vision_tower."\n'
         again = '[[stage.start]]\nfrom = "connector"\n'
         recipe = self.write(
-            f'export = "{self.folder}/model"\n', "[evaluation]\nscenes = 2\nbatch = 8\n", f"data = {DATA}\n", TOKENIZER,
-            DENSE, train_keys(3), multimodal("connector", ALIGN, start, '["vision_tower.*", "language_model.*"]'),
-            train_keys(3), multimodal("both", TALK + "pointing = true\n", again, '["vision_tower.*"]'),
-            train_keys(3, batch=1, accumulate=2, autocast="bfloat16"))
+            f'export = "{self.folder}/model"\n', "[evaluation]\nscenes = 2\nbatch = 8\n", f"data = {DATA}\n", EXAM,
+            TOKENIZER, DENSE, train_keys(3), multimodal("connector", ALIGN, start, '["vision_tower.*", "language_model.*"]'),
+            train_keys(3), multimodal("both", TALK + "pointing = true\n" + FILMS, again, '["vision_tower.*"]'),
+            train_keys(3, batch=4, accumulate=2, autocast="bfloat16"))
         self.train(recipe)
         for line in self.metrics("r", "connector"):
             self.assertAlmostEqual(line["loss"], line["patch_naming"] + line["place_steps"] + line["length"], delta=1e-3)
@@ -237,17 +239,24 @@ class Runs(Training):
         answer = self.succeeds_json("ask", model, "What is here?", "-i", picture, "--max-tokens", "5", "--json")
         self.assertLessEqual(answer["tokens"]["completion"], 5)
         result = self.succeeds_json("eval", recipe, "--json")
-        self.assertEqual(result["scenes"], 2)
+        self.assertEqual((result["scenes"], result["films"]), (2, 2))
         self.assertGreaterEqual(result["objects"], 250)
+        self.assertIn("films", self.metrics("r", "both")[0])
         for language in ("english", "korean"):
             for task in result[language].values():
                 self.assertEqual(set(task) - {"items_found", "items_expected"}, {"right", "asked", "share"})
+            self.assertEqual(result[language]["moving"]["asked"], 2)
+            # Two or three boxes a question.
+            tracking = result[language]["tracking"]
+            self.assertTrue(2 * tracking["asked"] <= tracking["items_expected"] <= 3 * tracking["asked"])
         kept = self.folder / "kept"
         self.assertIn("English", self.succeeds("eval", recipe, "--model", model, "--save", kept))
         answers = [json.loads(line) for line in (kept / "answers.jsonl").read_text().splitlines()]
         self.assertEqual(len(answers), sum(task["asked"] for language in ("english", "korean")
                                            for task in result[language].values()))
-        self.assertEqual({answer["picture"] for answer in answers}, {"00000.png", "00001.png"})
+        self.assertEqual({answer["picture"] for answer in answers},
+                         {"00000.png", "00001.png", "film-00000", "film-00001"})
+        self.assertEqual(harness.png_size(kept / "film-00001-2.png"), harness.png_size(kept / "00000.png"))
         self.assertEqual(harness.png_size(kept / "00001.png"), harness.png_size(kept / "00000.png"))
 
     def test_conversations_with_the_same_seed_are_the_same(self):
@@ -411,6 +420,9 @@ class Recipes(Training):
         refuse(ALIGN.replace("place_step = 5", "place_step = 0"), "place_step", "0")
         refuse(ALIGN.replace("place_step = 5", ""), "place_step")
         refuse(TALK + 'show = "sounds"\n', "show", "sounds")
+        refuse(TALK + "films = {share = 2}\n", "films", "share", "2")
+        refuse(TALK + "films = {objects = -1}\n", "films", "objects", "-1")
+        refuse(TALK + "films = {data = {max_frames = 0}}\n", "films", "max_frames", "0")
         for kind in ("alignment", "conversation"):
             dense = TOKENIZER + DENSE.replace('kind = "dense"\nplace_step = 5', f'kind = "{kind}"') + train_keys(1)
             with self.subTest(kind):
@@ -511,6 +523,10 @@ class Recipes(Training):
         self.fails(2, ["eval", recipe, "--model", "x"], "did you mean scenes?")
         recipe = self.write("[evaluation]\nscenes = 0\n", DENSE, train_keys(1))
         self.fails(1, ["eval", recipe, "--model", "x"], "scenes")
+        recipe = self.write("[evaluation]\nfilms = {count = -1}\n", DENSE, train_keys(1))
+        self.fails(1, ["eval", recipe, "--model", "x"], "films", "count", "-1")
+        recipe = self.write("[evaluation]\nfilms = {cuont = 1}\n", DENSE, train_keys(1))
+        self.fails(2, ["eval", recipe, "--model", "x"], "did you mean count?")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ Film draw_film(const EmojiWorld& world, int size, const Layout& layout, int fram
 
 Film make_film(const EmojiWorld& world, const FilmOptions& options, Split split, uint64_t seed, uint64_t index) {
   check(world, options);
-  CounterRandom group(seed ^ kStream, 2 * (index / kGroup) + 1);
+  CounterRandom group(seed ^ kStream, split == Split::train ? 2 * (index / kGroup) + 1 : 2 * index);
   const int frames = static_cast<int>(group.between(options.min_frames, options.max_frames));
   const Motions motions{frames, options.moving_share, options.least_travel, options.most_travel};
   CounterRandom random(seed ^ ~kStream, 2 * index + (split == Split::held_out ? 1 : 0));

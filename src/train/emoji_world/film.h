@@ -29,7 +29,7 @@ struct Film {
 };
 
 // A pure function of its arguments. What holds for a scene holds for each frame, but for the order of its objects.
-// Films 8 n to 8 n + 7 have the same number of frames, so that a batch of them needs no padding.
+// Films 8 n to 8 n + 7 of Split::train have the same number of frames, so that a batch of them needs little padding.
 // Throws Error(usage) for options that make no sense.
 Film make_film(const EmojiWorld& world, const FilmOptions& options, Split split, uint64_t seed, uint64_t index);
 

@@ -26,15 +26,17 @@ TEST(EmojiFilm, IsAPureFunctionOfItsArguments) {
 }
 
 TEST(EmojiFilm, NumbersOfFramesGoByEights) {
-  std::set<size_t> numbers;
+  std::set<size_t> numbers, held_out;
   for (uint64_t group = 0; group < 12; ++group) {
     const size_t frames = film_of(1, 8 * group).frames.size();
     EXPECT_EQ(film_of(1, 8 * group + 7).frames.size(), frames);
     EXPECT_GE(frames, 2u);
     EXPECT_LE(frames, 8u);
     numbers.insert(frames);
+    held_out.insert(film_of(1, group, Split::held_out).frames.size());
   }
   EXPECT_GE(numbers.size(), 4u);
+  EXPECT_GE(held_out.size(), 4u);
 }
 
 TEST(EmojiFilm, BoxesAreTightAndGoTheToldWay) {

@@ -67,7 +67,7 @@ class ConversationObjective : public Objective {
         folder_(context.folder.string()) {
     if (context.options.has("films")) {
       if (!pictures_) context.options.reject("films", "none where the model reads words");
-      films_.emplace(context.options.child("films"));
+      films_.emplace(context.options.child("films"), source_.options().size);
     }
     const ConfigReader& config = context.model_config;
     if (family_of(config).processor == nullptr)
@@ -83,13 +83,16 @@ class ConversationObjective : public Objective {
     std::vector<uint64_t> scenes, films;
     for (uint64_t index = first; index < first + static_cast<uint64_t>(count); ++index)
       (is_film(index) ? films : scenes).push_back(index);
-    if (films.empty()) return {loss_of(scenes, false), {}};
-    if (scenes.empty()) return {loss_of(films, true), {}};
+    if (!films_) return {loss_of(scenes, false), {}};
     // Apart, since the rows of films are several times as long.
-    at::Tensor of_films = loss_of(films, true), of_scenes = loss_of(scenes, false);
-    double share = static_cast<double>(films.size()) / static_cast<double>(count);
-    return {share * of_films + (1 - share) * of_scenes,
-            {{"films", of_films.item<double>()}, {"scenes", of_scenes.item<double>()}}};
+    Loss loss{at::zeros({}), {}};
+    for (auto [name, indices] : {std::pair("films", &films), std::pair("scenes", &scenes)}) {
+      if (indices->empty()) continue;
+      at::Tensor part = loss_of(*indices, indices == &films);
+      loss.total = loss.total + part * (static_cast<double>(indices->size()) / static_cast<double>(count));
+      loss.parts.push_back({name, part.item<double>()});
+    }
+    return loss;
   }
 
  private:

@@ -23,8 +23,9 @@ double share_of(const ConfigReader& reader, const char* key, double fallback) {
 
 }  // namespace
 
-FilmOptions read_film_options(const ConfigReader& data) {
+FilmOptions read_film_options(const ConfigReader& data, int size) {
   FilmOptions options;
+  options.scene.size = size;
   options.scene = read_scene_options(data, options.scene);
   options.min_frames = whole(data, "min_frames", 1, options.min_frames);
   options.max_frames = whole(data, "max_frames", 1, options.max_frames);
@@ -34,11 +35,11 @@ FilmOptions read_film_options(const ConfigReader& data) {
   return options;
 }
 
-FilmSource::FilmSource(const ConfigReader& table) {
+FilmSource::FilmSource(const ConfigReader& table, int size) {
   share = share_of(table, "share", share);
   questions.objects = whole(table, "objects", 0, questions.objects);
   questions.korean_share = share_of(table, "korean_share", questions.korean_share);
-  film = read_film_options(table.child_or_empty("data"));
+  film = read_film_options(table.child_or_empty("data"), size);
 }
 
 }  // namespace nuri

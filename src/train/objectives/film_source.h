@@ -9,7 +9,8 @@ namespace nuri {
 // Films of the emoji world for training, as an objective's [films] table asks for them.
 struct FilmSource {
   // Keys: share (of the examples, 0 to 1), objects (asked for in a film), korean_share, data (see read_film_options).
-  explicit FilmSource(const ConfigReader& table);
+  // `size`: as of read_film_options.
+  FilmSource(const ConfigReader& table, int size);
 
   double share = 0.5;
   FilmQuestionOptions questions;
@@ -17,7 +18,7 @@ struct FilmSource {
 };
 
 // Keys: size, min_objects, max_objects, smallest, largest, turn, min_frames, max_frames, moving_share, least_travel,
-// most_travel.
-FilmOptions read_film_options(const ConfigReader& data);
+// most_travel. `size`: that of the scenes, which holds where the table names none.
+FilmOptions read_film_options(const ConfigReader& data, int size);
 
 }  // namespace nuri
