@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <numeric>
+#include <set>
 
 #include "base/config_reader.h"
 #include "base/error.h"
@@ -41,21 +42,30 @@ int64_t sum_of(const Json& counts) {
 
 TEST_F(InspectTest, CountsWhatTheReferenceCounts) {
   Json cases = read_json_file(kGolden / "inspect/cases.json");
+  EXPECT_GT(cases.size(), 50u);
   for (const auto& [name, expected] : cases.items()) {
     SCOPED_TRACE(name);
-    Json told = inspected(expected["config"]);
+    Json told = inspected(expected["config"]), parameters = told["parameters"];
     EXPECT_EQ(told["architecture"], expected["config"]["architectures"][0]);
     EXPECT_EQ(told["source"], "configuration");
-    EXPECT_EQ(told["parameters"]["total"], expected["parameters"]);
-    EXPECT_EQ(told["parameters"]["active"], expected["parameters"]);
-    EXPECT_EQ(sum_of(told["parameters"]["by_module"]), expected["parameters"].get<int64_t>());
-    for (const char* key : {"flops_per_token", "flops_per_picture"}) {
-      SCOPED_TRACE(key);
-      ASSERT_EQ(told[key].is_null(), !expected.contains(key));
-      if (told[key].is_null()) continue;
-      EXPECT_EQ(told[key], expected[key]);
-    }
+    EXPECT_EQ(parameters["total"], expected["parameters"]);
+    EXPECT_EQ(parameters["active"], expected["active"]);
+    EXPECT_EQ(parameters["trained"], expected["trained"]);
+    EXPECT_EQ(sum_of(parameters["by_module"]), expected["parameters"].get<int64_t>());
+    EXPECT_EQ(told["bytes"]["bfloat16"], 2 * expected["parameters"].get<int64_t>());
+    for (const char* key : {"flops_per_token", "flops_per_picture", "tokens_per_picture"})
+      if (expected.contains(key)) EXPECT_EQ(told[key], expected[key]) << key;
+    EXPECT_EQ(told["flops_per_picture"].is_null(), !expected.contains("flops_per_picture"));
+    EXPECT_EQ(told["tokens_per_picture"].is_null(), !expected.contains("tokens_per_picture"));
+    EXPECT_EQ(told["kv_bytes_per_token"].is_null(), told["flops_per_token"].is_null());
   }
+}
+
+TEST_F(InspectTest, EveryFamilyHasAPublishedShape) {
+  std::set<std::string> counted;
+  for (const auto& [name, expected] : read_json_file(kGolden / "inspect/cases.json").items())
+    counted.insert(expected["config"]["architectures"][0].get<std::string>());
+  for (const Family& family : families()) EXPECT_TRUE(counted.contains(family.architecture)) << family.architecture;
 }
 
 TEST_F(InspectTest, AnExpertThatATokenPassesByIsNotActive) {

@@ -259,6 +259,12 @@ bool TrainingStore::has(const std::string& name) const {
   return !covered;
 }
 
+bool TrainingStore::stored(const std::string& name) const {
+  return std::ranges::any_of(sources_, [&](const Source& source) {
+    return name.starts_with(source.as) && source.store->stored(source.take + name.substr(source.as.size()));
+  });
+}
+
 at::Tensor TrainingStore::take(const std::string& name, at::IntArrayRef shape, const Init& init) {
   for (auto source = sources_.rbegin(); source != sources_.rend(); ++source) {
     if (!name.starts_with(source->as)) continue;

@@ -83,6 +83,7 @@ class ShapeStore : public WeightStore {
  public:
   explicit ShapeStore(at::ScalarType dtype) : dtype_(dtype) {}
   bool has(const std::string& name) const override { return true; }
+  bool stored(const std::string& name) const override { return false; }
   // Throws Error(unsupported) for a weight of 2^62 bytes or more.
   at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
 
@@ -101,6 +102,7 @@ class TrainingStore : public WeightStore {
 
   // What may be initialised may be had; of what a checkpoint is taken for, what it has.
   bool has(const std::string& name) const override;
+  bool stored(const std::string& name) const override;
   at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
   // Throws Error(usage) when a store gave no weight: a misspelt name would go unnoticed.
   void expect_all_used() const;

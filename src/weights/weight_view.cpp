@@ -19,6 +19,8 @@ std::string WeightView::path(std::string_view name) const {
 
 bool WeightView::has(std::string_view name) const { return store_->has(path(name)); }
 
+bool WeightView::stored(std::string_view name) const { return store_->stored(path(name)); }
+
 at::Tensor WeightView::get(std::string_view name, at::IntArrayRef shape, const Init& init) const {
   std::string full = path(name);
   if (auto place = ledger_->places.find(full); place != ledger_->places.end()) {

@@ -29,6 +29,8 @@ class WeightStore {
  public:
   virtual ~WeightStore() = default;
   virtual bool has(const std::string& name) const = 0;
+  // Whether a file holds it: what is only made where it is asked for is not stored.
+  virtual bool stored(const std::string& name) const { return has(name); }
   // The tensor of exactly this shape. Throws Error(format) that names the file, the tensor, the shape found
   // and `shape`.
   virtual at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) = 0;
@@ -46,6 +48,7 @@ class WeightView {
   WeightView operator/(int64_t index) const { return *this / std::to_string(index); }
 
   bool has(std::string_view name) const;
+  bool stored(std::string_view name) const;
   // The weight `scope.name`. Reading one name twice gives the same tensor (tied weights).
   at::Tensor get(std::string_view name, at::IntArrayRef shape, const Init& init = {}) const;
 

@@ -98,7 +98,7 @@ T5::T5(const WeightView& weights, const T5Config& config)
   for (int64_t layer = 0; layer < config.decoder_layers; ++layer)
     decoder_.emplace_back(weights / "decoder" / "block" / layer, config, layer);
   // T5 1.1 has a head of its own, but what transformers 5 makes from a configuration has not.
-  bool own_head = !config.scaled_output && weights.has("lm_head.weight");
+  bool own_head = !config.scaled_output && weights.stored("lm_head.weight");
   head_ = own_head ? (weights / "lm_head").get("weight", {config.vocabulary, config.width}, Init::normal(config.factor))
                    : words_.weight();
 }

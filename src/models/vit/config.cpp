@@ -41,6 +41,7 @@ VitConfig parse_vit_config(const ConfigReader& config) {
   c.qkv_bias = config.optional("qkv_bias", true);
   if (dino) {
     c.gated_mlp = config.optional("use_swiglu_ffn", false);
+    c.mask_token = config.optional("use_mask_token", true);
     c.encoder.hidden = dinov2_hidden(config, c.encoder.width, c.gated_mlp);
   }
   if (classifies(config)) {

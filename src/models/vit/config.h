@@ -10,6 +10,7 @@ struct VitConfig : PictureSizes {
   EncoderConfig encoder;
   bool qkv_bias;
   bool gated_mlp = false;  // DINOv2 giant
+  bool mask_token = false;
   int64_t labels = 0;      // of the classification head; 0: there is none
   // ViT without a classification head may have a layer on the class token.
   int64_t pooled_width = 0;

@@ -21,6 +21,8 @@ class VitEmbeddings {
       : side_(config.image_size / config.patch_size),
         patch_(config.patch_size),
         class_token_(weights.get("cls_token", {1, 1, config.encoder.width})),
+        mask_token_(config.mask_token && weights.has("mask_token") ? weights.get("mask_token", {1, config.encoder.width})
+                                                                  : at::Tensor()),
         positions_(weights.get("position_embeddings", {1, 1 + config.patches(), config.encoder.width})),
         patches_(weights / "patch_embeddings" / "projection",
                  {config.channels, config.patch_size, config.encoder.width, /*bias=*/true}) {}
@@ -34,7 +36,7 @@ class VitEmbeddings {
 
  private:
   int64_t side_, patch_;
-  at::Tensor class_token_, positions_;
+  at::Tensor class_token_, mask_token_, positions_;  // the mask is for DINOv2's own training alone
   PatchEmbedding patches_;
 };
 
@@ -182,7 +184,11 @@ class VitModel : public Model, public Embedder {
   }
 
   NamedTensors picture_inputs(int64_t, int64_t) const override { return one_picture(config_); }
-  at::Tensor encode_pictures(const NamedTensors& pictures) override { return encode(pictures); }
+  // The classes' logits [N, C], or else hidden states [N, 1 + P, D].
+  at::Tensor encode_pictures(const NamedTensors& pictures) override {
+    NamedTensors outputs = forward(pictures);
+    return outputs.at(classifier_ ? "logits" : "last_hidden_state");
+  }
 
   std::optional<Similarity> similarity() const override { return {}; }
   at::Tensor embed_texts(const NamedTensors&) override {
@@ -230,6 +236,10 @@ std::unique_ptr<Model> make_vit(const ConfigReader& config, const WeightView& we
   return std::make_unique<VitModel>(weights, parse_vit_config(config));
 }
 
-NameRules vit_names(const ConfigReader&) { return {{{"vit.", ""}, {"dinov2.", ""}}, {"embeddings.mask_token"}}; }
+NameRules vit_names(const ConfigReader& config) {
+  NameRules rules{{{"vit.", ""}, {"dinov2.", ""}}, {}};
+  if (!parse_vit_config(config).mask_token) rules.ignored.push_back("embeddings.mask_token");
+  return rules;
+}
 
 }  // namespace nuri
