@@ -45,10 +45,13 @@ const NuriVideoApi& api() {
   }
 }
 
-void* open(const std::filesystem::path& path) {
+void* open(const std::filesystem::path& path, int64_t max_pixels) {
   char message[NURI_VIDEO_MESSAGE] = "";
   void* video = nullptr;
-  NuriVideoResult result = api().open(path.c_str(), &video, message);
+  NuriVideoResult result = api().open(path.c_str(), max_pixels, &video, message);
+  if (result == NURI_VIDEO_TOO_LARGE)
+    throw Error(ErrorKind::resource,
+                fmt::format("{}: found {}, expected at most {} pixels", path.string(), message, max_pixels));
   if (result != NURI_VIDEO_FINE) fail(result, path, message);
   return video;
 }
@@ -56,13 +59,10 @@ void* open(const std::filesystem::path& path) {
 }  // namespace
 
 VideoFile::VideoFile(const std::filesystem::path& path, const VideoLimits& limits)
-    : path_(path), limits_(limits), video_(open(path), [](void* video) { api().close(video); }) {
+    : path_(path), limits_(limits), video_(open(path, limits.max_pixels), [](void* video) { api().close(video); }) {
   NuriVideoInfo told{};
   api().info(video_.get(), &told);
   info_ = {told.width, told.height, told.seconds, told.rate};
-  if (info_.width < 1 || info_.height < 1 || info_.height > limits.max_pixels / info_.width)
-    throw Error(ErrorKind::resource, fmt::format("{}: found frames of {}x{}, expected at most {} pixels", path.string(),
-                                                 info_.width, info_.height, limits.max_pixels));
   if (info_.seconds > limits.max_seconds)
     throw Error(ErrorKind::resource, fmt::format("{}: found a video of {:.0f} s, expected at most {:.0f} s",
                                                  path.string(), info_.seconds, limits.max_seconds));

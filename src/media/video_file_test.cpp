@@ -94,6 +94,30 @@ TEST_F(VideoFileTest, WhatIsNoVideoIsNamed) {
   EXPECT_FALSE(complaint(whole).empty());
 }
 
+TEST_F(VideoFileTest, AFrameLargerThanTheFirstIsRefused) {
+  std::string two;
+  for (int64_t side : {8, 200}) {
+    two += encode_png(Image(side, side, 3));
+  }
+  folder_.write("two.png", two);
+  VideoFile video(folder_ / "two.png");
+  EXPECT_EQ(video.info().width, 8);
+  EXPECT_NE(message_of([&] {
+              for (double seconds = 0; seconds < 1 && video.frame_at(seconds); seconds += 0.04) {
+              }
+            }).find("frames of several sizes"),
+            std::string::npos);
+}
+
+TEST_F(VideoFileTest, NoOtherFileIsOpened) {
+  fs::path whole = write(10, 10);
+  folder_.write("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n" + whole.string() + "\n#EXT-X-ENDLIST\n");
+  folder_.write("list.ffconcat", "ffconcat version 1.0\nfile '" + whole.filename().string() + "'\n");
+  for (const char* name : {"list.m3u8", "list.ffconcat"})
+    EXPECT_NE(complaint(folder_ / name).find(name), std::string::npos) << name;
+  EXPECT_NE(complaint("concat:" + whole.string()).find("cannot be read"), std::string::npos);
+}
+
 TEST_F(VideoFileTest, AWriterThatIsGivenUpLeavesNothing) {
   { VideoWriter writer(folder_ / "x.mp4", 16, 16, 5); }
   EXPECT_TRUE(fs::is_empty(folder_));

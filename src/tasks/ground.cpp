@@ -1,5 +1,7 @@
 #include "tasks/ground.h"
 
+#include <algorithm>
+
 #include "base/report.h"
 #include "media/draw.h"
 #include "media/video_file.h"
@@ -41,7 +43,8 @@ std::vector<GroundedFrame> ground_video(Assistant& assistant, const std::string&
 void draw_tracks(const std::string& video, const std::vector<GroundedFrame>& frames, const std::string& output,
                  const VideoOptions& options) {
   VideoFile file(video, limits_of(options));
-  double rate = file.info().rate > 0 ? file.info().rate : 25;
+  constexpr double kUsual = 25, kFastest = 240;  // a file may tell any rate, and each frame is drawn
+  double rate = file.info().rate > 0 ? std::min(file.info().rate, kFastest) : kUsual;
   TextRenderer text = TextRenderer::with_system_fonts();
   std::optional<VideoWriter> writer;
   int64_t count = std::max<int64_t>(std::llround(file.info().seconds * rate), 1);

@@ -39,7 +39,7 @@ def write_avi(path, width, height, frames, rate):
     pad = b"\0" * (-3 * width % 4)
     pictures = [b"".join(bytes(v for x in range(0, 3 * width, 3) for v in row[x : x + 3][::-1]) + pad
                          for row in reversed(rows)) for rows in frames]
-    size = len(pictures[0])
+    size = len(pictures[0]) if pictures else 0
     main = struct.pack("<14I", 1000000 // rate, size * rate, 0, 16, len(frames), 0, 1, size, width, height, 0, 0, 0, 0)
     track = struct.pack("<4s4sIHHIIIIIIII4H", b"vids", b"DIB ", 0, 0, 0, 0, 1, rate, 0, len(frames), size, 0, 0, 0, 0,
                         width, height)
@@ -94,7 +94,9 @@ class Videos(harness.TestCase):
             file.writeframes(bytes(8000))
         cut = self.video()
         cut.write_bytes(cut.read_bytes()[:100])
-        for path in (text, empty, cut):
+        hollow = self.folder / "hollow.avi"  # a header, an index, and no frame between them
+        write_avi(hollow, 8, 6, [], 2)
+        for path in (text, empty, cut, hollow):
             self.fails(1, ["ask", "emoji-world", QUESTION, "-v", path], path)
         self.fails(1, ["ask", "emoji-world", QUESTION, "-v", sound], sound, "no track of pictures")
         self.fails(2, ["ask", "emoji-world", QUESTION, "-v", self.folder / "none.mp4"], "none.mp4")

@@ -65,3 +65,17 @@ foreach(source ${fuzz_targets})
     add_dependencies(fuzzers ${target})
   endif()
 endforeach()
+
+# Videos are read by a library beside the program that reads them: here one of our own, with the sanitizers too.
+add_library(fuzz_video_module MODULE src/media/video_module/ffmpeg.cpp)
+target_link_libraries(fuzz_video_module PRIVATE nuri_flags PkgConfig::ffmpeg)
+target_compile_options(fuzz_video_module PRIVATE $<TARGET_PROPERTY:nuri_parsers,INTERFACE_COMPILE_OPTIONS>)
+target_link_options(fuzz_video_module PRIVATE $<TARGET_PROPERTY:nuri_parsers,INTERFACE_LINK_OPTIONS>)
+set_target_properties(fuzz_video_module PROPERTIES CXX_VISIBILITY_PRESET hidden OUTPUT_NAME nuri_video
+                      LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz_video_module)
+foreach(program fuzz_video_corpus fuzz_video)
+  if(TARGET ${program})
+    set_target_properties(${program} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz_video_module)
+    add_dependencies(${program} fuzz_video_module)
+  endif()
+endforeach()

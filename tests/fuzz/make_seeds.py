@@ -547,8 +547,84 @@ def tokenizer_families():
     yield "empty_object", b"{}"
 
 
+def place_notation():
+    qwen2 = "<|object_ref_start|>the cat<|object_ref_end|><|box_start|>(10,20),(300,400)<|box_end|>"
+    texts = {
+        "qwen25_box": '[{"bbox_2d": [1, 2, 30, 40], "label": "cat"}, {"point_2d": [5, 6.5], "label": "ear"}]',
+        "qwen25_crossed": '{"bbox_2d": [30, 40, 1, 2], "label": "cat"}',
+        "qwen25_outside": '{"bbox_2d": [-5, -5, 99999999, 1e300], "label": "cat"}',
+        "qwen25_half": '[{"bbox_2d": [1, 2, 30, 40], "label": "cat"}, {"bbox_2d": [1, 2',
+        "qwen25_half_label": '{"bbox_2d": [1, 2, 30, 40], "label": "ca\\',
+        "qwen25_of_other_types": '{"bbox_2d": {"x": 1}, "point_2d": "here", "label": [1]}',
+        "qwen25_deep": '{"a": ' * 300 + '{"bbox_2d": [1, 2, 3, 4]}',
+        "qwen2": qwen2,
+        "qwen2_several": qwen2 + "<|box_start|>(1, 2), (3, 4)<|box_end|>, <|box_start|>(5,6),(7,8)<|box_end|>",
+        "qwen2_half": qwen2[:-14],
+        "qwen2_crossed": "<|box_start|>(9,9),(1,1)<|box_end|>",
+        "internvl": "<ref>개</ref><box>[[1, 2, 30, 40], [5,6,7,8]]</box>.",
+        "internvl_half": "<ref>a</ref><box>[[1, 2, 30, 40], [5,6",
+        "internvl_no_number": "<box>[[1, 2, nan, inf]]</box>",
+        "shares": "at [0.1, 0.25, 0.5, 1] and [1, 2, 3, 4] and [.5, 0., 1e-3, -0.0]",
+        "shares_crossed": "[0.9, 0.9, 0.1, 0.1]",
+        "long_number": "[0." + "1" * 5000 + ", 0, 1, 1]",
+        "open_tags": "<ref><box>[[<|box_start|>((<|object_ref_start|>" * 50,
+        "empty_file": "",
+    }
+    yield from ((name, text.encode()) for name, text in texts.items())
+    yield "bad_utf8", b'<ref>\xff\xc3</ref><box>[[1,2,3,4]]</box>{"bbox_2d": [1,2,3,4], "label": "\xff"}'
+    yield "zero_byte", b"<ref>a\0b</ref><box>[[1,2,3,4]]</box>\0[0.1,0.2,0.3,0.4]"
+
+
+def riff(name, body):
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def avi(sizes, rate=2, frames=None):
+    """Uncompressed; the header tells the first size and `frames`, by default as many as there are."""
+    (width, height), count = sizes[0], len(sizes) if frames is None else frames
+    row = (3 * width + 3) // 4 * 4
+    head = struct.pack("<14I", 1000000 // rate, row * height * rate, 0, 16, count, 0, 1, row * height, width, height, 0, 0, 0, 0)
+    track = struct.pack("<4s4sIHHIIIIIIII4H", b"vids", b"DIB ", 0, 0, 0, 0, 1, rate, 0, count, row * height, 0, 0, 0, 0, 8, 6)
+    bitmap = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, row * height, 0, 0, 0, 0)
+    header = b"hdrl" + riff(b"avih", head) + riff(b"LIST", b"strl" + riff(b"strh", track) + riff(b"strf", bitmap))
+    movie = b"movi" + b"".join(riff(b"00db", bytes(range(w)) * h * 3) for w, h in sizes)
+    return riff(b"RIFF", b"AVI " + riff(b"LIST", header) + riff(b"LIST", movie))
+
+
+def y4m(frames, head=b"W8 H6 F25:1"):
+    return b"YUV4MPEG2 " + head + b" C420\n" + b"".join(b"FRAME\n" + bytes([n]) * 72 for n in range(frames))
+
+
+def png_of(side):
+    return png_file(side, side, 8, 2, (b"\0" + bytes(3 * side)) * side)
+
+
+def video():
+    yield "avi", avi([(8, 6)] * 3)
+    yield "avi_cut", avi([(8, 6)] * 3)[:300]
+    yield "avi_no_frame", avi([(8, 6)], frames=0)[:-152]
+    yield "avi_many_told", avi([(8, 6)] * 2, frames=2**31)
+    yield "avi_frames_of_other_sizes", avi([(8, 6), (4, 4), (40, 40)])
+    yield "avi_huge", avi([(8, 6)]).replace(struct.pack("<ii", 8, 6), struct.pack("<ii", 2**30, 2**30))
+    yield "avi_fast", avi([(8, 6)] * 2, rate=1000000)
+    yield "y4m", y4m(4)
+    yield "y4m_no_rate", y4m(2, b"W8 H6 F0:0")
+    yield "y4m_huge", y4m(1, b"W65535 H65535 F25:1")
+    yield "pictures_of_two_sizes", png_of(8) + png_of(200)
+    yield "playlist", b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n"
+    yield "list_of_files", b"ffconcat version 1.0\nfile '/etc/passwd'\nduration 5\n"
+    yield "manifest", (b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>'
+                       b"<Representation><BaseURL>/etc/passwd</BaseURL></Representation></AdaptationSet></Period></MPD>")
+    yield "sound", riff(b"RIFF", b"WAVE" + riff(b"fmt ", struct.pack("<HHIIHH", 1, 1, 8000, 16000, 2, 16)) + riff(b"data", bytes(64)))
+    yield "mp4_header_alone", struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 512, b"isom")
+    yield "mp4_empty_index", struct.pack(">I4s4sI4sI4s", 20, b"ftyp", b"isom", 512, b"isom", 8, b"moov")
+    yield "text", b"no video at all\n"
+    yield "empty_file", b""
+
+
 def main():
-    makers = {maker.__name__: maker for maker in (safetensors, config, image, box_notation, tokenizer, regex, chat_template)}
+    makers = {maker.__name__: maker for maker in (safetensors, config, image, box_notation, tokenizer, regex, chat_template,
+                                             place_notation, video)}
     for parser in sys.argv[1:] or makers:
         folder = CORPUS / parser
         folder.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,9 @@ using Format = std::unique_ptr<AVFormatContext, Free<AVFormatContext, avformat_c
 using Codec = std::unique_ptr<AVCodecContext, Free<AVCodecContext, avcodec_free_context>>;
 using Frame = std::unique_ptr<AVFrame, Free<AVFrame, av_frame_free>>;
 using Packet = std::unique_ptr<AVPacket, Free<AVPacket, av_packet_free>>;
+struct CloseFile {
+  void operator()(AVIOContext* file) const { avio_closep(&file); }
+};
 struct FreeScaler {
   void operator()(SwsContext* scaler) const { sws_freeContext(scaler); }
 };
@@ -47,23 +50,28 @@ struct Failure {
 
 class Video {
  public:
-  explicit Video(const char* path) {
+  Video(const char* path, int64_t max_pixels) : max_pixels_(max_pixels) {
     open(path);
     int found = av_find_best_stream(format_.get(), AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
     if (found < 0) fail(NURI_VIDEO_NO_PICTURES, "no track of pictures");
     stream_ = format_->streams[found];
     if (stream_->disposition & AV_DISPOSITION_ATTACHED_PIC)
       fail(NURI_VIDEO_NO_PICTURES, "a cover and no track of pictures");
+    expect_size(stream_->codecpar->width, stream_->codecpar->height);
     open_codec();
     read_turn();
     if (!decode_next()) fail(NURI_VIDEO_NO_PICTURES, "a track of pictures without a frame");
     first_ = time_of(*next_);
+    // Of every frame: whoever reads them has room for these alone.
+    width_ = next_->width, height_ = next_->height;
+    if (width_ < 1 || height_ < 1) fail(NURI_VIDEO_BROKEN, "frames without a size");
+    expect_size(width_, height_);
   }
 
   NuriVideoInfo info() const {
     NuriVideoInfo info{};
-    info.width = turned_sideways() ? codec_->height : codec_->width;
-    info.height = turned_sideways() ? codec_->width : codec_->height;
+    info.width = turned_sideways() ? height_ : width_;
+    info.height = turned_sideways() ? width_ : height_;
     if (stream_->duration > 0)
       info.seconds = static_cast<double>(stream_->duration) * av_q2d(stream_->time_base);
     else if (format_->duration > 0)
@@ -94,14 +102,36 @@ class Video {
 
  private:
   void open(const char* path) {
-    AVFormatContext* opened = nullptr;
-    int error = avformat_open_input(&opened, path, nullptr, nullptr);
-    if (error == AVERROR(ENOENT) || error == AVERROR(EACCES) || error == AVERROR(EISDIR))
-      fail(NURI_VIDEO_UNREADABLE, "cannot be read", error);
+    AVIOContext* file = nullptr;
+    // A path is no address, whatever it begins with.
+    int error = avio_open(&file, (std::string("file:") + path).c_str(), AVIO_FLAG_READ);
+    file_.reset(file);
+    if (error < 0) fail(NURI_VIDEO_UNREADABLE, "cannot be read", error);
+    AVFormatContext* opened = avformat_alloc_context();
+    if (opened == nullptr) fail(NURI_VIDEO_BROKEN, "too little memory");
+    opened->pb = file;
+    // A playlist may name any file of this machine, or an address.
+    opened->io_open = [](AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) { return AVERROR(EPERM); };
+    error = avformat_open_input(&opened, path, nullptr, nullptr);
+    if (error == AVERROR(EISDIR)) fail(NURI_VIDEO_UNREADABLE, "cannot be read", error);
     if (error < 0) fail(NURI_VIDEO_BROKEN, "no video that FFmpeg knows", error);
     format_.reset(opened);
-    error = avformat_find_stream_info(opened, nullptr);
+    error = find_streams();
     if (error < 0) fail(NURI_VIDEO_BROKEN, "broken", error);
+  }
+
+  // Decodes some frames where the container tells too little.
+  int find_streams() {
+    std::vector<AVDictionary*> options(format_->nb_streams, nullptr);
+    for (AVDictionary*& each : options) av_dict_set_int(&each, "max_pixels", max_pixels_, 0);
+    int error = avformat_find_stream_info(format_.get(), options.data());
+    for (AVDictionary*& each : options) av_dict_free(&each);
+    return error;
+  }
+
+  void expect_size(int64_t width, int64_t height) const {
+    if (width > 0 && height > max_pixels_ / width)
+      fail(NURI_VIDEO_TOO_LARGE, ("frames of " + std::to_string(width) + "x" + std::to_string(height)).c_str());
   }
 
   void open_codec() {
@@ -111,6 +141,7 @@ class Video {
     int error = codec_ ? avcodec_parameters_to_context(codec_.get(), stream_->codecpar) : AVERROR(ENOMEM);
     if (error >= 0) {
       codec_->thread_count = 0;
+      codec_->max_pixels = max_pixels_;
       codec_->pkt_timebase = stream_->time_base;
       error = avcodec_open2(codec_.get(), decoder, nullptr);
     }
@@ -165,7 +196,9 @@ class Video {
 
   // To the last key frame before `seconds`. A container that cannot seek is read on, or anew from its beginning.
   void seek(double seconds) {
-    auto ticks = static_cast<int64_t>(seconds / av_q2d(stream_->time_base));
+    double place = seconds / av_q2d(stream_->time_base);
+    if (!(std::abs(place) < 0x1p62)) fail(NURI_VIDEO_BROKEN, "times that no video has");
+    auto ticks = static_cast<int64_t>(place);
     if (av_seek_frame(format_.get(), stream_->index, ticks, AVSEEK_FLAG_BACKWARD) < 0) {
       bool back = shown_ && seconds < time_of(*shown_);
       if (!back) return;
@@ -178,8 +211,7 @@ class Video {
   }
 
   void write_rgb(const AVFrame& frame, uint8_t* rgb) {
-    if (frame.width != codec_->width || frame.height != codec_->height)
-      fail(NURI_VIDEO_BROKEN, "frames of several sizes");
+    if (frame.width != width_ || frame.height != height_) fail(NURI_VIDEO_BROKEN, "frames of several sizes");
     auto format = static_cast<AVPixelFormat>(frame.format);
     scaler_.reset(sws_getCachedContext(scaler_.release(), frame.width, frame.height, format, frame.width, frame.height,
                                        AV_PIX_FMT_RGB24, SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, nullptr,
@@ -213,11 +245,14 @@ class Video {
       }
   }
 
+  int64_t max_pixels_;
+  std::unique_ptr<AVIOContext, CloseFile> file_;  // longer than what reads it
   Format format_;
   AVStream* stream_ = nullptr;
   Codec codec_;
   std::unique_ptr<SwsContext, FreeScaler> scaler_;
   Frame shown_, next_;
+  int width_ = 0, height_ = 0;  // as stored, before they are turned
   double first_ = 0;
   int quarters_ = 0;
   std::vector<uint8_t> plain_;
@@ -330,9 +365,9 @@ NuriVideoResult guarded(char* message, const Body& body) {
   }
 }
 
-NuriVideoResult open_video(const char* path, void** video, char* message) {
+NuriVideoResult open_video(const char* path, int64_t max_pixels, void** video, char* message) {
   return guarded(message, [&] {
-    *video = new Video(path);
+    *video = new Video(path, max_pixels);
     return NURI_VIDEO_FINE;
   });
 }

@@ -8,7 +8,7 @@
 
 extern "C" {
 
-enum { NURI_VIDEO_VERSION = 1, NURI_VIDEO_MESSAGE = 256 };
+enum { NURI_VIDEO_VERSION = 2, NURI_VIDEO_MESSAGE = 256 };
 
 enum NuriVideoResult {
   NURI_VIDEO_FINE = 0,
@@ -16,7 +16,8 @@ enum NuriVideoResult {
   NURI_VIDEO_BROKEN = 2,       // not a video, or damaged; `message` says how
   NURI_VIDEO_UNREADABLE = 3,   // no such file, or no right to read it
   NURI_VIDEO_NO_PICTURES = 4,  // sound alone, or nothing
-  NURI_VIDEO_UNWRITABLE = 5
+  NURI_VIDEO_UNWRITABLE = 5,
+  NURI_VIDEO_TOO_LARGE = 6  // frames of more pixels than allowed; `message` tells their size
 };
 
 struct NuriVideoInfo {
@@ -27,8 +28,9 @@ struct NuriVideoInfo {
 
 struct NuriVideoApi {
   int32_t version;
-  // -> a video for the functions below in *video. `message` has NURI_VIDEO_MESSAGE bytes.
-  enum NuriVideoResult (*open)(const char* path, void** video, char* message);
+  // -> a video for the functions below in *video. `message` has NURI_VIDEO_MESSAGE bytes. No other file is opened, even
+  // if this one (a playlist) names some.
+  enum NuriVideoResult (*open)(const char* path, int64_t max_pixels, void** video, char* message);
   void (*info)(void* video, struct NuriVideoInfo* info);
   // The frame that is shown at `seconds` after the first: `rgb` takes height * width * 3 bytes, upright; *shown is when
   // it begins. Asking in order of time is fast.
