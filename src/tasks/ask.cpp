@@ -37,7 +37,8 @@ SamplingFlags flags_of(const GenerationOptions& o) {
   return flags;
 }
 
-// What the text points at, from the model's own numbers to the picture's pixels, inside it.
+// What the text points at, from the model's own numbers to the picture's pixels. Of a box that reaches beyond the
+// picture the part inside; what lies outside is left out.
 void read_places(const std::string& text, Place::Unit json_unit, const PictureGeometry& geometry, Answer& answer) {
   auto width = static_cast<double>(geometry.source_width), height = static_cast<double>(geometry.source_height);
   auto to_source = [&](Place::Unit unit, double x, double y) {
@@ -46,15 +47,19 @@ void read_places(const std::string& text, Place::Unit json_unit, const PictureGe
       x *= static_cast<double>(geometry.output_width) / whole;
       y *= static_cast<double>(geometry.output_height) / whole;
     }
-    auto place = geometry.to_source({x, y});
-    return PictureGeometry::Point{std::clamp(place.x, 0.0, width), std::clamp(place.y, 0.0, height)};
+    return geometry.to_source({x, y});
   };
+  auto across = [&](double x) { return std::clamp(x, 0.0, width); };
+  auto down = [&](double y) { return std::clamp(y, 0.0, height); };
+  constexpr double kEdge = 1;  // a model may round beyond the last pixel
   for (const Place& found : parse_places(text, json_unit)) {
-    auto first = to_source(found.unit, found.x1, found.y1), last = to_source(found.unit, found.x2, found.y2);
+    auto first = to_source(found.unit, found.x1, found.y1);
+    auto last = found.point ? first : to_source(found.unit, found.x2, found.y2);
+    if (first.x > width + kEdge || first.y > height + kEdge || last.x < -kEdge || last.y < -kEdge) continue;
     if (found.point)
-      answer.points.push_back({found.label, first.x, first.y});
+      answer.points.push_back({found.label, across(first.x), down(first.y)});
     else
-      answer.boxes.push_back({found.label, first.x, first.y, last.x, last.y});
+      answer.boxes.push_back({found.label, across(first.x), down(first.y), across(last.x), down(last.y)});
   }
 }
 

@@ -281,6 +281,25 @@ class ModelFolder(harness.TestCase):
         self.fails(2, ["ask", self.model, "x" * 300], "256", "context")
         self.assertEqual(self.succeeds("ask", self.model, "x" * 100), "Hello world\n")
 
+    def test_400_pictures_in_one_prompt(self):
+        pictures = ["-i", self.picture] * 400
+        self.fails(2, ["ask", self.model, "Hi", *pictures], "256")
+        roomy = harness.make_parrot(self.folder / "roomy", context=4096)
+        self.assertEqual(self.succeeds("ask", roomy, "Hi", *pictures), "Hello world\n")
+
+    def test_a_picture_of_1_by_10000_pixels(self):
+        """Each family's processor takes it, or says why not."""
+        golden = harness.ROOT / "tests/parity/golden"
+        folders = [*sorted((golden / "processors").iterdir()), golden / "qwen2_vl"]
+        for size in ((1, 10000), (10000, 1)):
+            thin = harness.write_png(self.folder / "thin.png", *size)
+            self.assertEqual(self.succeeds("ask", self.model, "Hi", "-i", thin), "Hello world\n")
+            for folder in folders:
+                with self.subTest(folder.name, size=size):
+                    done = harness.run("preprocess", folder, "-i", thin, "-o", self.outputs)
+                    if done.returncode != 0:
+                        self.check_complaint(done.returncode, done.returncode, done.stderr, "found", "expected")
+
     def test_an_image_token_without_a_picture(self):
         out = self.outputs
         self.fails(2, ["preprocess", self.model, "--text", "<image>What?", "-o", out], "<image>")

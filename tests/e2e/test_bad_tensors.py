@@ -116,6 +116,18 @@ class ForwardInputs(harness.TestCase):
             with self.subTest(what):
                 self.refused(2, "llava_siglip_qwen2", tensors, word)
 
+    def test_a_tile_grid_that_the_model_does_not_know(self):
+        tensors = {name: value for name, value in
+                   harness.read_safetensors(harness.GOLDEN / "mllama" / "inputs.safetensors").items()}
+        kind, shape, values = tensors["aspect_ratio_ids"]
+        for grid in (99, -1, 2**40):
+            self.refused(2, "mllama", {**tensors, "aspect_ratio_ids": (kind, shape, [grid] * len(values))},
+                         "aspect_ratio_ids")
+        tensors = harness.read_safetensors(harness.GOLDEN / "llava_next_clip_llama" / "inputs.safetensors")
+        for sizes in ([1, 10**9], [0, 5], [-3, 4]):
+            count = tensors["image_sizes"][1][0]
+            self.refused(2, "llava_next_clip_llama", {**tensors, "image_sizes": ("I64", [count, 2], sizes * count)}, "image")
+
     def test_files_that_are_no_tensors(self):
         folder = self.folder / "in.safetensors"
         folder.mkdir()

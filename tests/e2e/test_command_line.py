@@ -273,6 +273,22 @@ class Ground(harness.TestCase):
                 self.assertEqual([(b["label"], b["box"]) for b in told["boxes"]], boxes)
                 self.assertEqual([(p["label"], p["point"]) for p in told["points"]], points)
 
+    def test_what_lies_outside_is_crossed_or_cut_off(self):
+        picture = harness.write_png(self.folder / "a.png")
+        whole = '{"bbox_2d": [8, 16, 24, 32], "label": "dog"}'
+        for number, (answer, boxes) in enumerate((
+                ('{"bbox_2d": [-8, 16, 64, 48], "label": "dog"}', [[0, 15, 40, 30]]),
+                ('{"bbox_2d": [40, 40, 60, 60], "label": "dog"}, {"point_2d": [40, 8], "label": "ear"}', []),
+                ("<ref>cat</ref><box>[[-900, -900, -250, -250]]</box>", []),
+                ('{"bbox_2d": [24, 32, 8, 16], "label": "dog"}', []),
+                (f'[{whole}, {{"bbox_2d": [8, 1', [[10, 15, 30, 30]]),
+                (f'[{whole[:-6]}', []))):
+            with self.subTest(answer):
+                model = harness.make_parrot(self.folder / str(number), (answer.encode(),))
+                told = self.succeeds_json("ground", model, "Where?", "-i", picture, "--json")
+                self.assertEqual([box["box"] for box in told["boxes"]], boxes)
+                self.assertEqual(told["points"], [])
+
     def test_a_video_is_not_drawn_on_a_picture(self):
         picture = harness.write_png(self.folder / "a.png")
         model = harness.make_parrot(self.folder / "model")

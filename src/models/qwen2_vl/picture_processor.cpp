@@ -68,9 +68,9 @@ PixelSize smart_resize(const PixelSize& picture, int64_t factor, const PixelBoun
   auto width = static_cast<double>(picture.width), height = static_cast<double>(picture.height);
   auto step = static_cast<double>(factor);
   if (!(std::max(width, height) / std::min(width, height) <= 200))
-    throw Error(ErrorKind::usage, fmt::format("picture of {}x{}: expected sides of which none is more than 200 times "
-                                              "the other",
-                                              picture.width, picture.height));
+    throw Error(ErrorKind::usage,
+                fmt::format("found a picture of {}x{}, expected sides of which none is more than 200 times the other",
+                            picture.width, picture.height));
   double to_height = std::nearbyint(height / step) * step, to_width = std::nearbyint(width / step) * step;
   if (to_height * to_width > static_cast<double>(bounds.most)) {
     double shrink = std::sqrt(height * width / static_cast<double>(bounds.most));
