@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "models/internvl/chat_config.h"
+#include "models/parts/size_config.h"
 
 namespace nuri {
 namespace {
@@ -51,7 +52,7 @@ InternvlConfig parse_published_by_transformers(const ConfigReader& config) {
     config.reject("image_token_id", fmt::format("an id below vocab_size {}", c.text.vocabulary));
   read_features(config, c);
   c.shrink = read_shrink(config, c.vision.patches_per_side());
-  c.projector_activation = config.optional<std::string>("projector_hidden_act", "gelu");
+  c.projector_activation = read_activation(config, "projector_hidden_act", "gelu");
   c.tiles = {true, 1, 12, true};
   return c;
 }

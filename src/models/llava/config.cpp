@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "models/parts/size_config.h"
+
 namespace nuri {
 namespace {
 
@@ -29,7 +31,7 @@ LlavaConfig parse_llava_config(const ConfigReader& config) {
   if (config.has(token_key) && (c.image_token < 0 || c.image_token >= c.text.vocabulary))
     config.reject(token_key, fmt::format("an id below vocab_size {}", c.text.vocabulary));
   c.features = read_feature_choice(config, c.vision.encoder.layers, -2);
-  c.projector_activation = config.optional<std::string>("projector_hidden_act", "gelu");
+  c.projector_activation = read_activation(config, "projector_hidden_act", "gelu");
   c.projector_bias = config.optional("multimodal_projector_bias", true);
   return c;
 }

@@ -49,7 +49,7 @@ MllamaVisionConfig parse_vision(const ConfigReader& config) {
   e.heads = read_size(config, heads_key, 16);
   if (e.width % e.heads != 0) config.reject(heads_key, fmt::format("a divisor of hidden_size {}", e.width));
   e.epsilon = config.optional("norm_eps", 1e-5);
-  e.activation = config.optional<std::string>("hidden_act", "gelu");
+  e.activation = read_activation(config, "hidden_act", "gelu");
   c.global_layers = read_size(config, "num_global_layers", 8, kMostLayers);
   c.tiles = read_size(config, "max_num_tiles", 4, kMostTiles);
   c.aspect_ratios = read_aspect_ratios(config, c.tiles);

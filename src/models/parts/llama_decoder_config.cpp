@@ -85,7 +85,7 @@ LlamaDecoderConfig parse_decoder_config(const ConfigReader& config, const LlamaD
   if (c.head_dim % 2 != 0) config.reject("head_dim", "an even number");
   c.context = read_size(config, "max_position_embeddings", defaults.context);
   c.epsilon = config.optional("rms_norm_eps", defaults.epsilon);
-  c.activation = config.optional<std::string>("hidden_act", "silu");
+  c.activation = read_activation(config, "hidden_act", "silu");
   c.tied_embeddings = config.optional("tie_word_embeddings", false);
   c.deviation = config.optional("initializer_range", 0.02);
   c.rope = read_rope(config, c.context, defaults.rope);

@@ -16,7 +16,7 @@ OptDecoderConfig parse_opt_config(const ConfigReader& config) {
   if (c.width % c.heads != 0) config.reject("num_attention_heads", fmt::format("a divisor of hidden_size {}", c.width));
   c.context = read_size(config, "max_position_embeddings", 2048);
   c.word_width = read_size(config, "word_embed_proj_dim", c.width);
-  c.activation = config.optional<std::string>("activation_function", "relu");
+  c.activation = read_activation(config, "activation_function", "relu");
   c.norm_first = config.optional("do_layer_norm_before", true);
   c.final_norm = c.norm_first && !config.maybe<bool>("_remove_final_layer_norm").value_or(false);
   c.bias = config.optional("enable_bias", true);

@@ -20,6 +20,7 @@ void read_feed_forward(const ConfigReader& config, T5Config& c) {
     config.reject(kKey, "an activation, or gated- and an activation");
   std::string activation = name == "gated-gelu" ? "gelu_new" : gated ? name.substr(dash + 1) : name;
   c.activation = config.maybe<std::string>("dense_act_fn").value_or(activation);
+  if (!is_activation(c.activation)) config.reject(config.has("dense_act_fn") ? "dense_act_fn" : kKey, kActivations);
   c.gated_mlp = config.maybe<bool>("is_gated_act").value_or(gated);
 }
 

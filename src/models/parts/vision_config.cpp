@@ -17,7 +17,7 @@ EncoderConfig read_encoder(const ConfigReader& config, const EncoderDefaults& d)
   c.heads = read_size(config, "num_attention_heads", d.heads);
   if (c.width % c.heads != 0) config.reject("num_attention_heads", fmt::format("a divisor of hidden_size {}", c.width));
   c.epsilon = config.optional("layer_norm_eps", d.epsilon);
-  c.activation = config.optional<std::string>("hidden_act", d.activation);
+  c.activation = read_activation(config, "hidden_act", d.activation);
   return c;
 }
 

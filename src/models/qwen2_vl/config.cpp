@@ -54,7 +54,7 @@ QwenVisionConfig read_vision(const ConfigReader& config, Kind kind) {
   c.patch = read_size(config, "patch_size", 14, kLargestSide);
   c.temporal_patch = read_size(config, "temporal_patch_size", 2, kLargestSide);
   c.merge = read_size(config, "spatial_merge_size", 2, kLargestSide);
-  c.activation = config.optional<std::string>("hidden_act", newer ? "silu" : "quick_gelu");
+  c.activation = read_activation(config, "hidden_act", newer ? "silu" : "quick_gelu");
   c.theta = read_theta(config);
   const char* width = newer ? "hidden_size" : "embed_dim";
   c.width = read_size(config, width, newer ? 3584 : 1280);

@@ -49,7 +49,7 @@ VitConfig parse_vit_config(const ConfigReader& config) {
     if (c.labels < 1) config.reject("id2label", "at least one label");
   } else if (!dino) {
     c.pooled_width = read_size(config, "pooler_output_size", c.encoder.width);
-    c.pooler_activation = config.optional<std::string>("pooler_act", "tanh");
+    c.pooler_activation = read_activation(config, "pooler_act", "tanh");
   }
   return c;
 }

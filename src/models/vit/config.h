@@ -11,7 +11,7 @@ struct VitConfig : PictureSizes {
   bool qkv_bias;
   bool gated_mlp = false;  // DINOv2 giant
   bool mask_token = false;
-  int64_t labels = 0;      // of the classification head; 0: there is none
+  int64_t labels = 0;  // of the classification head; 0: there is none
   // ViT without a classification head may have a layer on the class token.
   int64_t pooled_width = 0;
   std::string pooler_activation;

@@ -21,8 +21,9 @@ class VitEmbeddings {
       : side_(config.image_size / config.patch_size),
         patch_(config.patch_size),
         class_token_(weights.get("cls_token", {1, 1, config.encoder.width})),
-        mask_token_(config.mask_token && weights.has("mask_token") ? weights.get("mask_token", {1, config.encoder.width})
-                                                                  : at::Tensor()),
+        mask_token_(config.mask_token && weights.has("mask_token")
+                        ? weights.get("mask_token", {1, config.encoder.width})
+                        : at::Tensor()),
         positions_(weights.get("position_embeddings", {1, 1 + config.patches(), config.encoder.width})),
         patches_(weights / "patch_embeddings" / "projection",
                  {config.channels, config.patch_size, config.encoder.width, /*bias=*/true}) {}
