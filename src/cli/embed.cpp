@@ -47,7 +47,7 @@ void run(Flags& flags) {
 void add_embed(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   CLI::App* verb = add_verb(app, "embed", "Turn pictures and texts into vectors of one space",
-                            "nuri embed /path/to/siglip2-base -i docs/scene.png -t \"a snail\" -o vectors.npy");
+                            "nuri embed emoji-match -i docs/cat.png -t \"a cat\" -o vectors.npy");
   add_model_flags(verb, flags->model);
   auto settle = add_pictures(verb, flags->pictures, {&flags->model.model}, "A picture (JPEG, PNG, WebP)");
   verb->add_option("-t,--text", flags->texts, "A text");

@@ -28,7 +28,7 @@ void run(const Flags& flags) {
 void add_index(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   CLI::App* verb = add_verb(app, "index", "Make a folder's pictures searchable, or bring its index up to date",
-                            "nuri index /path/to/siglip2-base docs -o docs-index");
+                            "nuri index emoji-match docs -o docs-index");
   add_model_flags(verb, flags->request.model);
   verb->add_option("FOLDER", flags->request.folder, "A folder with pictures, at any depth")->required();
   verb->add_option("-o", flags->request.index, "Where the index lies; without it, .nuri-index in the folder");

@@ -78,7 +78,7 @@ void run(Flags& flags) {
 void add_match(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   CLI::App* verb = add_verb(app, "match", "Say how well texts fit pictures",
-                            "nuri match /path/to/siglip2-base -i docs/scene.png -t \"a snail\" \"a cat\"");
+                            "nuri match emoji-match -i docs/cat.png -t \"a cat\" -t \"a dog\" -t 고양이");
   add_model_flags(verb, flags->model);
   auto settle = add_pictures(verb, flags->pictures, {&flags->model.model}, "A picture (JPEG, PNG, WebP)");
   verb->add_option("-t,--text", flags->texts, "A text");

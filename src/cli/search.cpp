@@ -36,7 +36,7 @@ void run(Flags& flags) {
 void add_search(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   CLI::App* verb = add_verb(app, "search", "Find the pictures of an index that are nearest to a text or a picture",
-                            "nuri search docs-index \"a snail\" --sheet hits.png");
+                            "nuri search docs-index \"a cat\" --sheet hits.png");
   verb->add_option("INDEX", flags->request.index, "A folder that was indexed, or the index itself")->required();
   verb->add_option("QUERY", flags->query, "A text");
   verb->add_option("-i,--picture", flags->request.pictures, "A picture to look for; with a text, both count alike");

@@ -175,6 +175,17 @@ void CheckpointStore::add_parts(const TensorInfo& info, const FusedTensor& split
 
 bool CheckpointStore::has(const std::string& name) const { return tensors_.contains(name); }
 
+bool CheckpointStore::differs(const std::string& name, const std::string& tied) {
+  auto own = tensors_.find(name), other = tensors_.find(tied);
+  if (own == tensors_.end() || other == tensors_.end()) return false;
+  const TensorInfo &a = own->second.info, &b = other->second.info;
+  if (a.dtype == b.dtype && a.shape == b.shape && std::ranges::equal(checkpoint_->data(a), checkpoint_->data(b))) {
+    taken_.insert(name);
+    return false;
+  }
+  return true;
+}
+
 at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape, const Init&) {
   auto found = tensors_.find(name);
   if (found == tensors_.end())
@@ -263,6 +274,15 @@ bool TrainingStore::stored(const std::string& name) const {
   return std::ranges::any_of(sources_, [&](const Source& source) {
     return name.starts_with(source.as) && source.store->stored(source.take + name.substr(source.as.size()));
   });
+}
+
+bool TrainingStore::differs(const std::string& name, const std::string& tied) {
+  for (auto source = sources_.rbegin(); source != sources_.rend(); ++source) {
+    if (!name.starts_with(source->as) || !tied.starts_with(source->as)) continue;
+    auto there = [&](const std::string& own) { return source->take + own.substr(source->as.size()); };
+    if (source->store->has(there(tied))) return source->store->differs(there(name), there(tied));
+  }
+  return false;
 }
 
 at::Tensor TrainingStore::take(const std::string& name, at::IntArrayRef shape, const Init& init) {

@@ -49,6 +49,7 @@ class CheckpointStore : public WeightStore {
   CheckpointStore(const std::filesystem::path& folder, const NameRules& rules, LoadOptions options);
 
   bool has(const std::string& name) const override;
+  bool differs(const std::string& name, const std::string& tied) override;
   at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
 
   // Throws Error(format) when a tensor of the file was neither taken nor ignored: a model that drops a
@@ -103,6 +104,7 @@ class TrainingStore : public WeightStore {
   // What may be initialised may be had; of what a checkpoint is taken for, what it has.
   bool has(const std::string& name) const override;
   bool stored(const std::string& name) const override;
+  bool differs(const std::string& name, const std::string& tied) override;
   at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
   // Throws Error(usage) when a store gave no weight: a misspelt name would go unnoticed.
   void expect_all_used() const;

@@ -21,6 +21,10 @@ bool WeightView::has(std::string_view name) const { return store_->has(path(name
 
 bool WeightView::stored(std::string_view name) const { return store_->stored(path(name)); }
 
+bool WeightView::differs(std::string_view name, std::string_view tied) const {
+  return store_->differs(path(name), path(tied));
+}
+
 at::Tensor WeightView::get(std::string_view name, at::IntArrayRef shape, const Init& init) const {
   std::string full = path(name);
   if (auto place = ledger_->places.find(full); place != ledger_->places.end()) {

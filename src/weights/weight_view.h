@@ -31,6 +31,9 @@ class WeightStore {
   virtual bool has(const std::string& name) const = 0;
   // Whether a file holds it: what is only made where it is asked for is not stored.
   virtual bool stored(const std::string& name) const { return has(name); }
+  // Whether `name` is stored with other numbers than `tied`, to which a configuration ties it. Where it is stored with
+  // the same ones, it counts as taken.
+  virtual bool differs(const std::string& name, const std::string& tied) { return false; }
   // The tensor of exactly this shape. Throws Error(format) that names the file, the tensor, the shape found
   // and `shape`.
   virtual at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) = 0;
@@ -49,6 +52,7 @@ class WeightView {
 
   bool has(std::string_view name) const;
   bool stored(std::string_view name) const;
+  bool differs(std::string_view name, std::string_view tied) const;
   // The weight `scope.name`. Reading one name twice gives the same tensor (tied weights).
   at::Tensor get(std::string_view name, at::IntArrayRef shape, const Init& init = {}) const;
 

@@ -113,7 +113,6 @@ NameRules internvl_names(const ConfigReader& reader) {
   InternvlConfig config = parse_internvl_config(reader);
   NameRules rules;
   rules.ignored = {"*rotary_emb.inv_freq", "vision_tower.embeddings.mask_token"};
-  if (config.text.tied_embeddings) rules.ignored.push_back("language_model.lm_head.weight");
   if (!config.chat_form) {
     append(rules, kTransformersNames);
     return rules;

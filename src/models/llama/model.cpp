@@ -16,8 +16,6 @@ std::unique_ptr<Model> make_qwen2(const ConfigReader& config, const WeightView& 
 NameRules decoder_names(const ConfigReader& config) {
   NameRules rules;
   rules.ignored = {"*rotary_emb.inv_freq"};
-  // Some publishers store the tied head a second time.
-  if (config.optional("tie_word_embeddings", false)) rules.ignored.push_back("lm_head.weight");
   return rules;
 }
 

@@ -111,15 +111,12 @@ NameRules llama4_text_names(const ConfigReader& config) {
   NameRules rules;
   rules.renames = {{"language_model.", ""}};
   rules.ignored = {"*rotary_emb.inv_freq"};
-  if (config.optional("tie_word_embeddings", false)) rules.ignored.push_back("lm_head.weight");
   return rules;
 }
 
 NameRules llama4_names(const ConfigReader& config) {
   NameRules rules;
   rules.ignored = {"*rotary_emb.inv_freq", "*rotary_embedding.freqs_ci"};
-  if (parse_llama4_config(config).text.decoder.tied_embeddings)
-    rules.ignored.push_back("language_model.lm_head.weight");
   return rules;
 }
 

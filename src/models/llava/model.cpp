@@ -44,7 +44,6 @@ NameRules llava_names(const ConfigReader& config) {
       {"lm_head.", "language_model.lm_head."},
   };
   rules.ignored = {"*rotary_emb.inv_freq", "*embeddings.position_ids"};
-  if (parse_llava_config(config).text.tied_embeddings) rules.ignored.push_back("language_model.lm_head.weight");
   return rules;
 }
 

@@ -61,7 +61,6 @@ NameRules mixtral_names(const ConfigReader& config) {
   NameRules rules;
   rules.renames = {{"model.layers.*.block_sparse_moe.", "model.layers.*.mlp."}};
   rules.ignored = {"*rotary_emb.inv_freq"};
-  if (config.optional("tie_word_embeddings", false)) rules.ignored.push_back("lm_head.weight");
   return rules;
 }
 

@@ -152,20 +152,12 @@ std::unique_ptr<LanguageModel> make_language_model(const WeightView& weights, co
 NameRules language_model_names(const ConfigReader& config, const std::string& default_type) {
   std::string type = type_of(config, default_type);
   NameRules rules;
-  bool tied;
   if (type == "t5") {
-    // The shared embedding again, and a bias that the first release stored and never used.
-    rules.ignored = {"*encoder.embed_tokens.weight", "*decoder.embed_tokens.weight",
-                     "*EncDecAttention.relative_attention_bias.weight"};
-    tied = parse_t5_config(config).scaled_output;
-  } else if (type == "opt") {
-    tied = parse_opt_config(config).tied_embeddings;
-  } else {
+    // A bias that the first release stored and never used.
+    rules.ignored = {"*EncDecAttention.relative_attention_bias.weight"};
+  } else if (type != "opt") {
     rules.ignored = {"*rotary_emb.inv_freq"};
-    tied = parse_text_config(config, type).tied_embeddings;
   }
-  // Some publishers store the tied head a second time.
-  if (tied) rules.ignored.push_back("*lm_head.weight");
   return rules;
 }
 

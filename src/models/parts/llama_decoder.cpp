@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "models/parts/inputs.h"
+#include "models/parts/output_head.h"
 
 namespace nuri {
 namespace {
@@ -72,9 +73,8 @@ LlamaDecoder::LlamaDecoder(const WeightView& weights, const LlamaDecoderConfig& 
     blocks_.push_back(make_block(weights / "model" / "layers" / layer, config, layer, cached_layers_));
     cached_layers_ += blocks_.back()->caches();
   }
-  head_ = config.tied_embeddings
-              ? embedding_.weight()
-              : (weights / "lm_head").get("weight", {config.vocabulary, config.width}, Init::normal(config.deviation));
+  head_ = output_head(weights, embedding_.weight(), "model.embed_tokens.weight", config.tied_embeddings,
+                      {config.vocabulary, config.width}, Init::normal(config.deviation));
 }
 
 at::Tensor LlamaDecoder::embed(const at::Tensor& ids) const {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "models/parts/inputs.h"
+#include "models/parts/output_head.h"
 
 namespace nuri {
 namespace {
@@ -66,10 +67,8 @@ OptDecoder::OptDecoder(const WeightView& weights, const OptDecoderConfig& config
   for (int64_t layer = 0; layer < config.layers; ++layer)
     blocks_.emplace_back(decoder / "layers" / layer, config, layer);
   if (config.final_norm) norm_.emplace(make_norm(decoder / "final_layer_norm", config));
-  head_ =
-      config.tied_embeddings
-          ? words_.weight()
-          : (weights / "lm_head").get("weight", {config.vocabulary, config.word_width}, Init::normal(config.deviation));
+  head_ = output_head(weights, words_.weight(), "model.decoder.embed_tokens.weight", config.tied_embeddings,
+                      {config.vocabulary, config.word_width}, Init::normal(config.deviation));
 }
 
 at::Tensor OptDecoder::embed(const at::Tensor& ids) const {

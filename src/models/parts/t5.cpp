@@ -1,10 +1,13 @@
 #include "models/parts/t5.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <cmath>
 
+#include "base/error.h"
 #include "models/parts/inputs.h"
+#include "models/parts/output_head.h"
 
 namespace nuri {
 namespace {
@@ -97,10 +100,14 @@ T5::T5(const WeightView& weights, const T5Config& config)
     encoder_.emplace_back(weights / "encoder" / "block" / layer, config);
   for (int64_t layer = 0; layer < config.decoder_layers; ++layer)
     decoder_.emplace_back(weights / "decoder" / "block" / layer, config, layer);
+  for (const char* name : {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"})
+    if (weights.differs(name, "shared.weight"))
+      throw Error(ErrorKind::unsupported, fmt::format("tensor {}: found other numbers than in {}, expected the same",
+                                                      (weights / name).scope(), (weights / "shared.weight").scope()));
   // T5 1.1 has a head of its own, but what transformers 5 makes from a configuration has not.
   bool own_head = !config.scaled_output && weights.stored("lm_head.weight");
-  head_ = own_head ? (weights / "lm_head").get("weight", {config.vocabulary, config.width}, Init::normal(config.factor))
-                   : words_.weight();
+  head_ = output_head(weights, words_.weight(), "shared.weight", !own_head, {config.vocabulary, config.width},
+                      Init::normal(config.factor));
 }
 
 at::Tensor T5::embed(const at::Tensor& ids) const {

@@ -184,7 +184,6 @@ NameRules qwen2_vl_names(const ConfigReader& config) {
   NameRules rules;
   rules.renames = {{"model.visual.", "visual."}, {"model.language_model.", "model."}};
   rules.ignored = {"*rotary_emb.inv_freq", "*rotary_pos_emb.inv_freq"};
-  if (parse_qwen2_vl_config(config).text.tied_embeddings) rules.ignored.push_back("lm_head.weight");
   return rules;
 }
 
