@@ -36,6 +36,7 @@ const std::vector<Family>& families() {
   static const std::vector<Family> list = {
       {"LlamaForCausalLM", make_llama, decoder_names, make_text_processor},
       {"Qwen2ForCausalLM", make_qwen2, decoder_names, make_text_processor},
+      {"MistralForCausalLM", make_mistral, decoder_names, make_text_processor},
       {"MixtralForCausalLM", make_mixtral, mixtral_names, make_text_processor},
       {"Llama4ForCausalLM", make_llama4_text, llama4_text_names, make_text_processor},
       {"Llama4ForConditionalGeneration", make_llama4, llama4_names, make_llama4_processor, make_llama4_pictures},
@@ -74,6 +75,7 @@ const std::vector<Family>& families() {
 const Family& family_of(const ConfigReader& config) {
   static const std::map<std::string, std::string> by_type = {{"llama", "LlamaForCausalLM"},
                                                              {"qwen2", "Qwen2ForCausalLM"},
+                                                             {"mistral", "MistralForCausalLM"},
                                                              {"mixtral", "MixtralForCausalLM"},
                                                              {"llama4_text", "Llama4ForCausalLM"},
                                                              {"llama4", "Llama4ForConditionalGeneration"},

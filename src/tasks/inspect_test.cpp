@@ -63,7 +63,8 @@ TEST_F(InspectTest, CountsWhatTheReferenceCounts) {
 
 TEST_F(InspectTest, EveryFamilyHasAPublishedShape) {
   std::set<std::string> counted;
-  for (const auto& [name, expected] : read_json_file(kGolden / "inspect/cases.json").items())
+  Json cases = read_json_file(kGolden / "inspect/cases.json");
+  for (const auto& [name, expected] : cases.items())
     counted.insert(expected["config"]["architectures"][0].get<std::string>());
   for (const Family& family : families()) EXPECT_TRUE(counted.contains(family.architecture)) << family.architecture;
 }

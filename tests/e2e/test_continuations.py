@@ -12,7 +12,7 @@ class Continuations(harness.TestCase):
                 continue
             found = self.folder / "found.safetensors"
             self.succeeds("forward", folder, folder / "inputs.safetensors", "-o", found, "--dtype", "float32", "--generate",
-                          "12")
+                          "24")
             with self.subTest(folder.name):
                 self.assertEqual(harness.read_safetensors(found)["sequences"], expected)
             compared += 1

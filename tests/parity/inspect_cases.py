@@ -214,7 +214,7 @@ def token_work(model, kind):
     if kind in ("internvl", "blip-2", "instructblip") and config.model_type in ("llama", "qwen2", "opt"):
         with torch.device("meta"):
             model = transformers.AutoModelForCausalLM.from_config(config).eval()
-    elif kind not in ("llama", "qwen2", "opt", "llava", "llava_next"):
+    elif kind not in ("llama", "qwen2", "mistral", "opt", "llava", "llava_next"):
         return {}  # looks its numbers up, or runs an encoder too
     return dict(flops_per_token=work(lambda: model(input_ids=torch.ones(1, 1, dtype=torch.long, device="meta")))[0])
 

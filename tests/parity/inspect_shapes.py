@@ -36,6 +36,9 @@ DECODERS = {
     "qwen25_0.5b": family("Qwen2ForCausalLM", "qwen2")
     | sizes(896, 4864, 24, 14, num_key_value_heads=2, vocab_size=151936)
     | dict(tie_word_embeddings=True, torch_dtype="bfloat16"),
+    "mistral_7b": family("MistralForCausalLM", "mistral") | dict(torch_dtype="bfloat16"),
+    "mistral_7b_v0.3": family("MistralForCausalLM", "mistral")
+    | dict(vocab_size=32768, max_position_embeddings=32768, rope_theta=1e6, sliding_window=None, torch_dtype="bfloat16"),
     "mixtral_8x7b": family("MixtralForCausalLM", "mixtral")
     | sizes(4096, 14336, 32, 32, num_key_value_heads=8, vocab_size=32000)
     | dict(num_experts_per_tok=2, num_local_experts=8, max_position_embeddings=32768, rope_theta=1e6, torch_dtype="bfloat16"),

@@ -25,7 +25,7 @@ from families import FAMILIES, GOLDENS
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "models"
 OUTPUTS = ("logits", "last_hidden_state", "pooler_output", "logits_per_text", "logits_per_image", "text_embeds",
            "image_embeds", "image_hidden_states")
-GENERATED = 12
+GENERATED = 24
 
 
 def forget_generation_config(model):

@@ -13,6 +13,10 @@ std::unique_ptr<Model> make_qwen2(const ConfigReader& config, const WeightView& 
   return make_decoder_model(std::make_unique<LlamaDecoder>(weights, parse_qwen2_config(config)));
 }
 
+std::unique_ptr<Model> make_mistral(const ConfigReader& config, const WeightView& weights) {
+  return make_decoder_model(std::make_unique<LlamaDecoder>(weights, parse_mistral_config(config)));
+}
+
 NameRules decoder_names(const ConfigReader& config) {
   NameRules rules;
   rules.ignored = {"*rotary_emb.inv_freq"};

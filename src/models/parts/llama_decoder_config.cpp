@@ -148,6 +148,15 @@ LlamaDecoderConfig parse_qwen2_config(const ConfigReader& config) {
   return c;
 }
 
+LlamaDecoderConfig parse_mistral_config(const ConfigReader& config) {
+  LlamaDecoderConfig defaults = llama_defaults();
+  defaults.vocabulary = 32000, defaults.width = 4096, defaults.hidden = 14336, defaults.layers = 32;
+  defaults.heads = 32, defaults.kv_heads = 8, defaults.context = 131072;
+  LlamaDecoderConfig c = parse_decoder_config(config, defaults);
+  if (!is_null(config, "sliding_window")) c.windows.assign(c.layers, read_size(config, "sliding_window", 4096));
+  return c;
+}
+
 LlamaDecoderConfig parse_qwen2_vl_text_config(const ConfigReader& config) {
   LlamaDecoderConfig defaults{};
   defaults.vocabulary = 152064, defaults.width = 8192, defaults.hidden = 29568, defaults.layers = 80;
@@ -175,8 +184,9 @@ LlamaDecoderConfig parse_text_config(const ConfigReader& config, const std::stri
   std::string type = config.optional<std::string>("model_type", default_type);
   if (type == "llama") return parse_llama_config(config);
   if (type == "qwen2") return parse_qwen2_config(config);
+  if (type == "mistral") return parse_mistral_config(config);
   if (type == "qwen2_vl_text" || type == "qwen2_5_vl_text") return parse_qwen2_vl_text_config(config);
-  config.reject("model_type", "llama, qwen2, qwen2_vl_text or qwen2_5_vl_text");
+  config.reject("model_type", "llama, mistral, qwen2, qwen2_vl_text or qwen2_5_vl_text");
 }
 
 }  // namespace nuri

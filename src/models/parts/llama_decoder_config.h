@@ -42,6 +42,7 @@ LlamaDecoderConfig parse_decoder_config(const ConfigReader& config, const LlamaD
 LlamaDecoderConfig parse_llama_config(const ConfigReader& config);
 // Qwen2 and Qwen2.5, with the defaults of transformers' Qwen2Config.
 LlamaDecoderConfig parse_qwen2_config(const ConfigReader& config);
+LlamaDecoderConfig parse_mistral_config(const ConfigReader& config);
 // InternLM2 and 2.5, with the defaults of their published InternLM2Config.
 LlamaDecoderConfig parse_internlm2_config(const ConfigReader& config);
 // The text part of Qwen2-VL and Qwen2.5-VL (Qwen2VLTextConfig, Qwen2_5_VLTextConfig), whose positions have three

@@ -5,8 +5,8 @@
 
 #include "base/report.h"
 #include "base/test_support.h"
-#include "formats/safetensors.h"
 #include "weights/stores.h"
+#include "weights/tensor_file.h"
 
 namespace nuri {
 namespace {
@@ -20,9 +20,9 @@ class OutputHead : public testing::Test, public ReportSink {
 
   // A checkpoint whose embeddings are 1, 2, 3, 4 and whose head is `head`; none where it is empty.
   std::shared_ptr<CheckpointStore> stored(const std::vector<float>& head) {
-    std::vector<TensorData> tensors = {{"words.weight", DType::F32, {2, 2}, words_.data()}};
-    if (!head.empty()) tensors.push_back({"lm_head.weight", DType::F32, {2, 2}, head.data()});
-    write_safetensors(folder_ / "model.safetensors", tensors);
+    std::vector<NamedTensor> tensors = {{"words.weight", at::tensor(words_).view({2, 2})}};
+    if (!head.empty()) tensors.push_back({"lm_head.weight", at::tensor(head).view({2, 2})});
+    write_tensors(folder_ / "model.safetensors", tensors);
     return std::make_shared<CheckpointStore>(folder_.path(), NameRules{}, LoadOptions{});
   }
   at::Tensor head_of(const WeightView& weights, bool tied) {

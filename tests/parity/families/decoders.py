@@ -26,6 +26,13 @@ def qwen2(r, **given):
     return t.Qwen2Config(**(decoder(r) | window | given))
 
 
+def mistral(r, **given):
+    sizes = decoder(r) | dict(sliding_window=r.choice([None, 5]))
+    if r.random() < 0.3:
+        sizes["head_dim"] = 2 * r.choice([3, 5, 8])
+    return t.MistralConfig(**(sizes | given))
+
+
 def mixtral(r, **given):
     sizes = dict(num_local_experts=r.choice([3, 4, 6]), num_experts_per_tok=r.choice([1, 2, 3]),
                  sliding_window=r.choice([None, 5]), rope_parameters=rope(r.choice(["default", "linear"]), 1e6))
@@ -113,6 +120,7 @@ def resume_answer(config, inputs, row, ids):
 FAMILIES = {
     "llama": Family(llama, t.LlamaForCausalLM, words),
     "qwen2": Family(qwen2, t.Qwen2ForCausalLM, words),
+    "mistral": Family(mistral, t.MistralForCausalLM, words),
     "mixtral": Family(mixtral, t.MixtralForCausalLM, words, save=save_mixtral),
     "opt": Family(opt, t.OPTForCausalLM, words),
     "t5": Family(t5, t.T5ForConditionalGeneration, t5_inputs, outputs=("loss", "encoder_last_hidden_state"),
@@ -126,6 +134,8 @@ GOLDENS = {
     "llama_dynamic": ("llama", 4, lambda r: llama(r, "dynamic", **SMALL_HEADS)),
     "qwen2_window": ("qwen2", 6, lambda r: qwen2(r, **SMALL, use_sliding_window=True, sliding_window=5,
                                                  max_window_layers=1)),
+    "mistral": ("mistral", 34, lambda r: mistral(r, **SMALL, sliding_window=5)),
+    "mistral_no_window": ("mistral", 35, lambda r: mistral(r, **SMALL_HEADS | dict(sliding_window=None, head_dim=6))),
     "mixtral": ("mixtral", 18, lambda r: mixtral(r, **SMALL_HEADS, num_local_experts=4, num_experts_per_tok=2,
                                                  sliding_window=5)),
     "mixtral_together": ("mixtral", 19, lambda r: mixtral(r, **SMALL_HEADS, num_local_experts=5,

@@ -7,7 +7,7 @@ import transformers as t
 from transformers.models.llava_next.modeling_llava_next import image_size_to_num_patches
 
 from families.common import SMALL, SMALL_HEADS, Family, pixels, prompt
-from families.decoders import llama, qwen2
+from families.decoders import llama, mistral, qwen2
 from families.vision import clip_vision, siglip_vision
 
 
@@ -33,7 +33,7 @@ def llava(r, vision=None, text=None, layer=None, strategy=None):
 # SigLIP has no class token, so that the strategy "default" would take a patch away.
 def llava_next(r, vision=None, text=None, layer=None):
     vision = vision or r.choice([clip_vision, siglip_vision])(r)
-    text = text or r.choice([llama, qwen2])(r)
+    text = text or r.choice([llama, mistral, qwen2])(r)
     grids = r.sample([(1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (1, 3), (2, 3)], r.choice([2, 4, 5]))
     deep = vision.num_hidden_layers
     return t.LlavaNextConfig(
