@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <exception>
 
 #include "base/error.h"
@@ -35,6 +36,31 @@ void check(const DecoderInput& input, int64_t width) {
   if (shape != at::IntArrayRef({rows.size(0)}) && shape != at::IntArrayRef({3, rows.size(0)}))
     throw Error(ErrorKind::usage, fmt::format("the prompt's positions: found shape [{}], expected [{}] or [3, {}]",
                                               fmt::join(shape, ", "), rows.size(0), rows.size(0)));
+}
+
+// Throws Error(usage) for tokens that the model does not have.
+void check_given(const std::vector<int64_t>& given, int64_t vocabulary) {
+  for (int64_t id : given)
+    if (id < 0 || id >= vocabulary)
+      throw Error(ErrorKind::usage, fmt::format("the given tokens: found {}, expected 0 to {}", id, vocabulary - 1));
+}
+
+// The prompt with further tokens [n, D] behind it.
+void append(DecoderInput& input, const at::Tensor& further) {
+  int64_t known = input.embeddings.size(0);
+  if (input.positions.defined()) {
+    at::Tensor next = at::arange(known, known + further.size(0), at::kLong) + input.shift;
+    if (input.positions.dim() == 2) next = next.expand({3, -1});
+    input.positions = at::cat({input.positions, next}, -1);
+  }
+  input.embeddings = at::cat({input.embeddings, further.to(input.embeddings.options())});
+}
+
+// The natural logarithm of the softmax of one of them.
+double log_share(std::span<const float> logits, int64_t id) {
+  double largest = *std::max_element(logits.begin(), logits.end()), sum = 0;
+  for (float logit : logits) sum += std::exp(logit - largest);
+  return logits[static_cast<size_t>(id)] - largest - std::log(sum);
 }
 
 // Positions of a step's rows, one after the other.
@@ -89,7 +115,8 @@ struct Engine::Task {
 
   bool running() const { return generation.finish == FinishReason::running; }
   bool decoding() const { return running() && !generation.ids.empty(); }
-  int64_t prompt() const { return generation.prompt_tokens; }
+  bool weighs() const { return !request.given.empty(); }
+  int64_t prompt() const { return generation.prompt_tokens; }  // with the given tokens that are read behind it
   // Positions in the cache at the very end: the last token is never read again.
   int64_t final_length() const { return prompt() + most_tokens - 1; }
 
@@ -104,6 +131,7 @@ struct Engine::Task {
   TokenHistory history;
   Generation generation;
   int64_t most_tokens = 0;
+  size_t weighed = 0;                          // of the given tokens
   std::optional<nn::CachedSequence> sequence;  // absent: not yet let in, or ended
   std::vector<Handle> waiting_forks;           // they begin when the prompt is done
   bool waits_for_parent = false;
@@ -115,13 +143,13 @@ struct Engine::Batch {
   struct Piece {
     Task* task;
     int64_t begin, count;
-    bool samples;  // the last row's logits give a token
+    int64_t wanted;  // so many last rows' logits give a token, or the weight of one
   };
   std::vector<Piece> pieces;
   int64_t rows = 0;
 
-  void add(Task& task, int64_t count, bool samples) {
-    pieces.push_back({&task, rows, count, samples});
+  void add(Task& task, int64_t count, int64_t wanted) {
+    pieces.push_back({&task, rows, count, wanted});
     rows += count;
   }
 };
@@ -150,32 +178,42 @@ Engine::Handle Engine::add(std::unique_ptr<Task> task) {
 
 Engine::Handle Engine::submit(Request request) {
   validate(request.sampling);
+  check_given(request.given, model_.limits().vocabulary);
   bool made = request.input.embeddings.defined();
   int64_t prompt = made ? request.input.embeddings.size(0) : static_cast<int64_t>(request.ids.size());
   if (prompt == 0) throw Error(ErrorKind::usage, "the prompt: found no token, expected at least one");
-  if (prompt > context_)
-    throw Error(ErrorKind::usage, fmt::format("the prompt: found {} tokens, expected at most {}, the context's length",
-                                              prompt, context_));
+  auto given = static_cast<int64_t>(request.given.size());
+  int64_t read = prompt + std::max<int64_t>(given - 1, 0);  // the last one is weighed, not read
+  if (read > context_)
+    throw Error(ErrorKind::usage,
+                fmt::format("the prompt: found {} tokens, expected at most {}, the context's length", read, context_));
   int64_t room = cache_->blocks() * nn::KvCache::kBlock;
-  if (prompt > room)
+  if (read > room)
     throw Error(ErrorKind::resource,
                 fmt::format("the prompt: found {} tokens, expected at most {}, for which the key-value cache has room",
-                            prompt, room));
+                            read, room));
   if (!made) {
     at::NoGradGuard no_gradients;
     at::Tensor ids = to_tensor(request.ids, model_.device());
     request.input = std::move(model_.embed({{"input_ids", ids.unsqueeze(0)}}).front());
   }
   check(request.input, model_.limits().width);
+  if (read > prompt) {
+    at::NoGradGuard no_gradients;
+    append(request.input,
+           model_.embed_made(to_tensor({request.given.begin(), request.given.end() - 1}, model_.device())));
+  }
   if (request.prefix) request.prefix->truncate(prompt - 1);
   auto task = std::make_unique<Task>(std::move(request));
-  task->most_tokens = std::min(task->request.sampling.max_tokens, std::min(context_, room) - prompt + 1);
+  task->most_tokens = given > 0 ? 1 : std::min(task->request.sampling.max_tokens, std::min(context_, room) - read + 1);
   return add(std::move(task));
 }
 
 Engine::Handle Engine::fork(Handle parent_handle, uint64_t stream, TokenCallback on_token) {
   Task& parent = task(parent_handle);
   if (!parent.running()) throw Error(ErrorKind::usage, "fork: found a sequence that has ended, expected a running one");
+  if (parent.weighs())
+    throw Error(ErrorKind::usage, "fork: found a sequence of given tokens, expected one that generates its own");
   auto child = std::make_unique<Task>(parent.request);
   child->request.stream = stream;
   child->request.on_token = std::move(on_token);
@@ -227,12 +265,13 @@ void Engine::let_in() {
 Engine::Batch Engine::collect() {
   Batch batch;
   for (auto& [handle, task] : tasks_)
-    if (task->sequence && task->decoding()) batch.add(*task, 1, true);
+    if (task->sequence && task->decoding()) batch.add(*task, 1, 1);
   for (auto& [handle, task] : tasks_) {
     if (!task->sequence || !task->running() || task->decoding() || batch.rows >= step_rows_) continue;
     int64_t left = task->prompt() - task->sequence->length();
     int64_t count = std::min(left, step_rows_ - batch.rows);
-    batch.add(*task, count, count == left);
+    int64_t last = std::max<int64_t>(1, static_cast<int64_t>(task->request.given.size()));
+    batch.add(*task, count, std::clamp<int64_t>(count - (left - last), 0, count));
   }
   return batch;
 }
@@ -263,7 +302,7 @@ bool Engine::run_step() {
     if (!made.empty()) embeddings.push_back(model_.embed_made(to_tensor(made, device)));
     made.clear();
   };
-  for (auto& [task, begin, count, samples] : batch.pieces) {
+  for (auto& [task, begin, count, wanted] : batch.pieces) {
     if (!task->started) task->started = Clock::now();
     int64_t past = task->sequence->length();
     const Request& request = task->request;
@@ -275,7 +314,7 @@ bool Engine::run_step() {
       embeddings.push_back(request.input.embeddings.narrow(0, past, count).to(device, model_.dtype()));
     }
     step.sequences.push_back({begin, count, &*task->sequence, task->decoding() ? 0 : task->prompt()});
-    if (samples) step.logit_rows.push_back(begin + count - 1);
+    for (int64_t row = count - wanted; row < count; ++row) step.logit_rows.push_back(begin + row);
   }
   embed_made();
   step.embeddings = embeddings.size() == 1 ? embeddings[0] : at::cat(embeddings);
@@ -284,9 +323,14 @@ bool Engine::run_step() {
 
   int64_t row = 0, width = logits.size(-1);
   std::exception_ptr failure;
-  for (auto& [task, begin, count, samples] : batch.pieces) {
-    if (!samples) continue;
-    std::span<const float> scores(logits.const_data_ptr<float>() + width * row++, static_cast<size_t>(width));
+  auto next_scores = [&] {
+    return std::span(logits.const_data_ptr<float>() + width * row++, static_cast<size_t>(width));
+  };
+  for (auto& [task, begin, count, wanted] : batch.pieces) {
+    if (task->weighs())
+      for (; wanted > 0; --wanted) weigh(*task, next_scores());
+    if (wanted == 0) continue;
+    std::span<const float> scores = next_scores();
     try {
       std::vector<Task*> samplers{task};
       for (Handle fork : std::exchange(task->waiting_forks, {})) {
@@ -334,6 +378,14 @@ void Engine::accept(Task& task, std::span<const float> logits) {
     end(task, FinishReason::interrupted);
     throw;
   }
+}
+
+void Engine::weigh(Task& task, std::span<const float> logits) {
+  Generation& generation = task.generation;
+  generation.log_probability += log_share(logits, task.request.given[task.weighed++]);
+  if (task.weighed < task.request.given.size()) return;
+  generation.prefill_s = seconds_since(*task.started);
+  end(task, FinishReason::stop);
 }
 
 void Engine::end(Task& task, FinishReason reason) {

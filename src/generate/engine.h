@@ -42,14 +42,18 @@ struct Request {
   // token is computed anew.
   std::optional<nn::CachedSequence> prefix;
   bool keep_cached = false;  // keep the sequence in Generation::cached when it ends
+  // Tokens that are weighed in place of new ones: nothing is generated, Generation::log_probability tells how likely
+  // the model was to say these after the prompt.
+  std::vector<int64_t> given;
 };
 
 struct Generation {
   std::vector<int64_t> ids;  // generated so far, with the closing token
   FinishReason finish = FinishReason::running;
-  int64_t prompt_tokens = 0;
-  double prefill_s = 0;  // from the first work on the prompt to the first token
-  double decode_s = 0;   // from the first token to the last
+  int64_t prompt_tokens = 0;   // with the given ones that are read behind it
+  double log_probability = 0;  // of Request::given together: the natural logarithm
+  double prefill_s = 0;        // from the first work on the prompt to the first token
+  double decode_s = 0;         // from the first token to the last
   std::optional<nn::CachedSequence> cached;
 };
 
@@ -66,13 +70,13 @@ class Engine {
   explicit Engine(CausalLM& model, const EngineOptions& options = {});
   ~Engine();
 
-  // Throws Error(usage) for an empty prompt, one that the context cannot hold, an input of another shape, or
-  // sampling options out of range, Error(resource) for a prompt that the cache cannot hold.
+  // Throws Error(usage) for an empty prompt, one that the context cannot hold (with the given tokens but the last), an
+  // input of another shape, or sampling options out of range, Error(resource) for a prompt that the cache cannot hold.
   Handle submit(Request request);
 
   // Another sample of a sequence that has not ended: shares its blocks, and goes on from where it is, with its own
-  // stream of random numbers. Throws Error(usage) when it has ended, Error(resource) when the cache could not hold
-  // both to their ends.
+  // stream of random numbers. Throws Error(usage) when it has ended or weighs given tokens, Error(resource) when the
+  // cache could not hold both to their ends.
   Handle fork(Handle parent, uint64_t stream, TokenCallback on_token = {});
 
   // One step of the model; false: there was nothing to do. Throws Error(interrupted) between steps after Ctrl-C.
@@ -98,6 +102,7 @@ class Engine {
   void let_in();
   Batch collect();
   void accept(Task& task, std::span<const float> logits);
+  void weigh(Task& task, std::span<const float> logits);
   void end(Task& task, FinishReason reason);
 
   CausalLM& model_;

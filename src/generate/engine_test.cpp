@@ -304,6 +304,87 @@ TEST(Engine, WhatTheCacheKeptIsNotComputedAgain) {
   EXPECT_EQ(engine.cache().free_blocks(), engine.cache().blocks());
 }
 
+// By the whole forward.
+double log_likelihood(TinyModel& model, std::vector<int64_t> ids, const std::vector<int64_t>& given) {
+  at::NoGradGuard no_gradients;
+  auto first = static_cast<int64_t>(ids.size()) - 1;
+  ids.insert(ids.end(), given.begin(), given.end());
+  at::Tensor all = at::tensor(ids, at::kLong).unsqueeze(0);
+  at::Tensor shares = model.forward({{"input_ids", all}}).at("logits")[0].to(at::kDouble).log_softmax(-1);
+  double sum = 0;
+  for (size_t i = 0; i < given.size(); ++i) sum += shares[first + static_cast<int64_t>(i)][given[i]].item<double>();
+  return sum;
+}
+
+TEST(Engine, GivenTokensAreWeighed) {
+  TinyModel model;
+  EngineOptions options;
+  options.step_rows = 7;  // so that pieces end in front of, at and behind the first given token
+  Engine engine(model, options);
+  Request spoken = request(prompt(20, 3), 6);
+  spoken.keep_cached = true;
+  auto handle = engine.submit(spoken);
+  engine.run_until_done();
+  Generation said = engine.forget(handle);
+  EXPECT_EQ(said.log_probability, 0);
+  for (int64_t length : {1, 6, 7, 8, 20})
+    for (int64_t count : {1, 2, 9}) {
+      Request weighed = request(prompt(length, 3), 1);
+      weighed.given = prompt(count, 40 + count);
+      double expected = log_likelihood(model, weighed.ids, weighed.given);
+      std::vector<Engine::Handle> handles{engine.submit(weighed)};
+      if (length == 20) {
+        weighed.prefix = said.cached->fork();
+        weighed.prefix->truncate(16);
+        handles.push_back(engine.submit(weighed));
+      }
+      engine.run_until_done();
+      for (auto each : handles) {
+        Generation found = engine.forget(each);
+        EXPECT_NEAR(found.log_probability, expected, 1e-4 * std::abs(expected)) << length << " " << count;
+        EXPECT_EQ(found.finish, FinishReason::stop);
+        EXPECT_TRUE(found.ids.empty());
+      }
+    }
+  said.cached.reset();
+  EXPECT_EQ(engine.cache().free_blocks(), engine.cache().blocks());
+}
+
+TEST(Engine, GivenTokensHavePositionsOfTheirOwn) {
+  TinyModel model;
+  Engine engine(model);
+  Request plain = request(prompt(12, 8), 1), moved = plain;
+  plain.given = moved.given = prompt(5, 9);
+  at::NoGradGuard no_gradients;
+  moved.input = model.embed({{"input_ids", at::tensor(moved.ids, at::kLong).unsqueeze(0)}})[0];
+  moved.input.positions = at::arange(12) + 4;  // rotary positions are relative: only their distances matter
+  moved.input.shift = 4;
+  auto a = engine.submit(plain), b = engine.submit(moved);
+  moved.input.shift = 9;
+  auto c = engine.submit(moved);
+  engine.run_until_done();
+  double expected = engine.forget(a).log_probability;
+  EXPECT_NEAR(engine.forget(b).log_probability, expected, 1e-3);
+  EXPECT_GT(std::abs(engine.forget(c).log_probability - expected), 1e-2);
+}
+
+TEST(Engine, RefusesGivenTokensThatItCannotWeigh) {
+  TinyModel model;
+  EngineOptions options;
+  options.context = 16;
+  Engine engine(model, options);
+  Request asked = request(prompt(10, 1), 1);
+  for (auto given : {std::vector<int64_t>{97}, std::vector<int64_t>{-1}, std::vector<int64_t>(8, 1)}) {
+    asked.given = given;
+    EXPECT_THROW(engine.submit(asked), Error);
+  }
+  asked.given = std::vector<int64_t>(7, 1);
+  auto handle = engine.submit(asked);
+  EXPECT_THROW(engine.fork(handle, 1), Error);
+  engine.run_until_done();
+  EXPECT_LT(engine.forget(handle).log_probability, 0);
+}
+
 TEST(Engine, CancelledAndForgottenSequencesGiveTheirBlocksBack) {
   TinyModel model;
   Engine engine(model);

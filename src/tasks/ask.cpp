@@ -6,17 +6,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/report.h"
-#include "generate/engine.h"
-#include "generate/generation_config.h"
 #include "generate/text.h"
 #include "media/video_file.h"
-#include "tasks/model_folder.h"
+#include "tasks/conversation.h"
 #include "tasks/pictures.h"
 #include "tasks/routing.h"
-#include "text/chat_template.h"
+#include "text/moment_notation.h"
 #include "text/place_notation.h"
 #include "text/unicode.h"
 
@@ -63,21 +62,21 @@ void read_places(const std::string& text, Place::Unit json_unit, const PictureGe
   }
 }
 
+// The moments that the text names, inside a video of that length in seconds.
+std::vector<VideoMoment> read_moments(const std::string& text, const Video& video, double length) {
+  std::vector<VideoMoment> moments;
+  if (video.seconds.empty()) return moments;
+  auto to_source = [&](Moment::Unit unit, double time) {
+    if (unit == Moment::Unit::seconds) return std::clamp(time, 0.0, std::max(length, video.seconds.back()));
+    auto last = static_cast<double>(video.seconds.size() - 1);
+    return video.seconds[static_cast<size_t>(std::clamp(std::round(time) - 1, 0.0, last))];
+  };
+  for (const Moment& found : parse_moments(text))
+    moments.push_back({found.label, to_source(found.unit, found.start), to_source(found.unit, found.end)});
+  return moments;
+}
+
 }  // namespace
-
-struct Assistant::Parts {
-  std::filesystem::path folder;
-  OpenedModel opened;
-  CausalLM* model = nullptr;
-  std::unique_ptr<Processor> processor;
-  std::optional<ChatTemplate> chat;
-  GenerationConfig generation;
-  std::unique_ptr<Engine> engine;
-  double load_s = 0;
-  bool shows_routing = false;
-
-  std::string prompt(const Json& messages) const;
-};
 
 Assistant::Assistant(const ModelOptions& options, int64_t context) : parts_(std::make_unique<Parts>()) {
   auto begin = Clock::now();
@@ -101,7 +100,6 @@ Assistant::~Assistant() = default;
 Assistant::Assistant(Assistant&&) noexcept = default;
 Assistant& Assistant::operator=(Assistant&&) noexcept = default;
 
-// The conversation as the model was taught to read it; without a chat template, the plain texts.
 std::string Assistant::Parts::prompt(const Json& messages) const {
   if (chat) return chat->render(messages);
   std::string text;
@@ -114,8 +112,37 @@ std::string Assistant::Parts::prompt(const Json& messages) const {
   return text;
 }
 
+bool Assistant::watches_videos() const { return !parts_->processor->video_placeholder().empty(); }
+
+PreparedPrompt Assistant::Parts::prepared(const std::string& prompt, std::span<const Image> pictures,
+                                          std::span<const Video> videos) const {
+  bool special = !chat || processor->adds_special_to_chat();
+  std::string bos = chat ? chat->special_tokens().value("bos_token", std::string()) : "";
+  if (!bos.empty() && prompt.starts_with(bos)) special = false;
+  return (*processor)(prompt, pictures, videos, special);
+}
+
+// Where every expert works on every token none is idle: one token tells.
+bool Assistant::Parts::has_experts() const {
+  if (model->idle_parameters() > 0) return true;
+  c10::InferenceMode inference;
+  Tap tap;
+  model->show(&tap);
+  try {
+    Request request;
+    request.ids = {0};
+    request.sampling.max_tokens = 1;
+    auto handle = engine->submit(std::move(request));
+    engine->run_until_done();
+    engine->forget(handle);
+  } catch (const Error&) {  // of a model that reads no text without a picture
+  }
+  model->show(nullptr);
+  return !tap.routing.empty();
+}
+
 void Assistant::show_routing(bool on) {
-  if (on && parts_->model->idle_parameters() == 0)
+  if (on && !parts_->has_experts())
     throw Error(ErrorKind::unsupported,
                 fmt::format("{}: found a model without experts, expected one that has some (--routing)",
                             parts_->folder.string()));
@@ -128,32 +155,6 @@ Answer Assistant::ask(const std::string& question, const std::vector<std::string
   for (const auto& picture : pictures) conversation.add_picture(picture, limits);
   return conversation.say(question, options, on_text);
 }
-
-struct Conversation::State {
-  Json messages = Json::array();
-  Json pending = Json::array();  // pictures that wait for the next text
-  std::vector<Image> pictures;
-  std::vector<Video> videos;
-  std::vector<std::string> picture_files, video_files;
-
-  // What the cache holds of the last prompt and answer.
-  std::vector<int64_t> cached_ids;
-  size_t prompt_length = 0;
-  std::optional<nn::CachedSequence> cached;
-  size_t cached_media = 0;
-
-  size_t media() const { return pictures.size() + videos.size(); }
-
-  // How many leading ids of a new prompt the cache already holds: nothing less than the whole last prompt counts, so
-  // that pictures are either wholly inside or wholly outside. Where every token may look at what stands in the slots,
-  // a further picture changes them all.
-  size_t known_prefix(const std::vector<int64_t>& ids, const DecoderInput& input) const {
-    if (!cached || ((input.slots || cached->slots()) && cached_media != media())) return 0;
-    size_t same = 0, most = std::min({ids.size(), cached_ids.size(), static_cast<size_t>(cached->length())});
-    while (same < most && ids[same] == cached_ids[same]) ++same;
-    return same >= prompt_length && same < ids.size() ? same : 0;
-  }
-};
 
 Conversation::Conversation(Assistant& assistant) : assistant_(assistant), state_(std::make_unique<State>()) {}
 Conversation::~Conversation() = default;
@@ -176,13 +177,15 @@ void Conversation::add_image(const Image& picture, const std::string& name) {
 
 void Conversation::add_video(const std::string& file, const VideoOptions& options) {
   const Processor& processor = *assistant_.parts_->processor;
-  bool watches = !processor.video_placeholder().empty();
+  bool watches = assistant_.watches_videos();
   if (!watches) processor.pictures();  // refuses at once where the model reads none either
   FrameChoice choice = processor.frames();
   if (options.frames_per_second) choice.per_second = options.frames_per_second, choice.count.reset();
   if (options.frames) choice.count = options.frames, choice.per_second.reset();
-  Video video = VideoFile(file, {options.max_frame_pixels, options.max_seconds, options.max_frames}).choose(choice);
+  VideoFile opened(file, {options.max_frame_pixels, options.max_seconds, options.max_frames});
+  Video video = opened.choose(choice);
   if (watches) {
+    state_->video_lengths.push_back(opened.info().seconds);
     state_->videos.push_back(std::move(video));
     state_->video_files.push_back(file);
     state_->pending.push_back({{"type", "video"}});
@@ -206,10 +209,7 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
   messages.push_back({{"role", "user"}, {"content", content}});
 
   std::string chat = p.prompt(messages);
-  bool special = !p.chat || p.processor->adds_special_to_chat();
-  std::string bos = p.chat ? p.chat->special_tokens().value("bos_token", std::string()) : "";
-  if (!bos.empty() && chat.starts_with(bos)) special = false;
-  PreparedPrompt prompt = (*p.processor)(chat, s.pictures, s.videos, special);
+  PreparedPrompt prompt = p.prepared(chat, s.pictures, s.videos);
 
   c10::InferenceMode inference;
   Answer answer;
@@ -254,11 +254,11 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
   answer.completion_tokens = static_cast<int64_t>(done.ids.size());
   answer.prefill_s = done.prefill_s;
   answer.decode_s = done.decode_s;
-  if (!prompt.pictures.geometry.empty()) {
-    std::vector<int32_t> ids(done.ids.begin(), done.ids.end());
-    read_places(p.processor->tokenizer().decode(ids), p.processor->place_unit(), prompt.pictures.geometry.back(),
-                answer);
-  }
+  // With special tokens, in which some models write places.
+  std::string whole = p.processor->tokenizer().decode(std::vector<int32_t>(done.ids.begin(), done.ids.end()));
+  if (!prompt.pictures.geometry.empty())
+    read_places(whole, p.processor->place_unit(), prompt.pictures.geometry.back(), answer);
+  if (!s.videos.empty()) answer.moments = read_moments(whole, s.videos.back(), s.video_lengths.back());
 
   if (p.shows_routing) {
     std::vector<int64_t> rows(prompt_ids.begin() + static_cast<std::ptrdiff_t>(known), prompt_ids.end());
@@ -269,6 +269,8 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
   messages.push_back({{"role", "assistant"}, {"content", {{{"type", "text"}, {"text", answer.text}}}}});
   s.messages = std::move(messages);
   s.pending = Json::array();
+  s.prompt = std::move(chat);
+  s.answer = done.ids;
   s.prompt_length = prompt_ids.size();
   s.cached_ids = std::move(prompt_ids);
   s.cached_ids.insert(s.cached_ids.end(), done.ids.begin(), done.ids.end());

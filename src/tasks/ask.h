@@ -8,12 +8,20 @@
 
 namespace nuri {
 
+// A stretch of a video that an answer names, in seconds of the file as the user gave it, from its first frame; of one
+// time, both are the same.
+struct VideoMoment {
+  std::string label;
+  double start_s = 0, end_s = 0;
+};
+
 struct Answer {
   std::string text;
   // What the model points at, in the last picture. `text` leaves special tokens out, in which some models write places.
   std::vector<PictureBox> boxes;
   std::vector<PicturePoint> points;
-  std::string routing;  // JSON, where it was asked for: see Assistant::show_routing
+  std::vector<VideoMoment> moments;  // that it names in the last video, of a model that watches videos
+  std::string routing;               // JSON, where it was asked for: see Assistant::show_routing
   int64_t prompt_tokens = 0, completion_tokens = 0;
   std::string finish;  // why it ended: stop, length, stop_string, interrupted
   double load_s = 0, encode_s = 0, prefill_s = 0, decode_s = 0;
@@ -33,6 +41,9 @@ class Assistant {
   Assistant(Assistant&&) noexcept;
   Assistant& operator=(Assistant&&) noexcept;
 
+  // Whether the model is given a video as such, with its times; else as pictures.
+  bool watches_videos() const;
+
   // Whether answers tell which experts worked on which token. Throws Error(unsupported) for a model without experts.
   void show_routing(bool on);
 
@@ -42,6 +53,7 @@ class Assistant {
 
  private:
   friend class Conversation;
+  friend class Weigher;  // of explain
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };
@@ -64,6 +76,7 @@ class Conversation {
   std::string json() const;
 
  private:
+  friend class Weigher;  // of explain
   struct State;
   Assistant& assistant_;
   std::unique_ptr<State> state_;

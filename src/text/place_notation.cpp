@@ -7,10 +7,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "text/flat_object.h"
+
 namespace nuri {
 namespace {
 
-constexpr size_t kLongestEntry = 4096;
 constexpr double kLargestCoordinate = 1e7;
 
 using Numbers = std::array<double, 4>;
@@ -95,30 +96,6 @@ class Scanner {
 
   // ---- JSON
 
-  // The end of the innermost object that starts here: one behind its '}'. Another '{' outside a string sets `restart`
-  // to its place instead.
-  std::optional<size_t> end_of_object(size_t& restart) const {
-    bool in_string = false;
-    size_t last = std::min(text_.size(), at_ + kLongestEntry);
-    for (size_t i = at_ + 1; i < last; ++i) {
-      char c = text_[i];
-      if (in_string) {
-        if (c == '\\')
-          ++i;
-        else if (c == '"')
-          in_string = false;
-      } else if (c == '"') {
-        in_string = true;
-      } else if (c == '{') {
-        restart = i;
-        return std::nullopt;
-      } else if (c == '}') {
-        return i + 1;
-      }
-    }
-    return std::nullopt;
-  }
-
   bool entry(std::string_view text) {
     auto json = nlohmann::json::parse(text, nullptr, false);
     if (!json.is_object()) return false;
@@ -141,7 +118,7 @@ class Scanner {
 
   void object() {
     size_t next = at_ + 1;
-    if (auto end = end_of_object(next); end && entry(text_.substr(at_, *end - at_))) next = *end;
+    if (auto end = end_of_flat_object(text_, at_, next); end && entry(text_.substr(at_, *end - at_))) next = *end;
     at_ = next;
   }
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import subprocess
 import unicodedata
 
 import harness
@@ -66,6 +68,45 @@ class Bundled(harness.TestCase):
         lines = self.succeeds("ground", "emoji-world", question, "-i", SCENE).splitlines()
         self.assertRegex(lines[0], rf"^box( +[\d.]+){{4}}  {asked['boxes'][0]['label']}$")
         self.fails(2, ["ground", "emoji-world", question], "-i")
+
+    def test_explains_by_what_it_points_at(self):
+        for name, (x1, y1, x2, y2) in SHOWN.items():
+            with self.subTest(name):
+                heat, drawn = self.folder / "heat.png", self.folder / "drawn.png"
+                told = self.succeeds_json("ask", "emoji-world", f"Where is the {name}?", "-i", SCENE, "--greedy",
+                                          "--explain", heat, "--draw", drawn, "--json")
+                self.assertGreaterEqual(min(harness.png_size(heat)), 640)
+                self.assertGreaterEqual(min(harness.png_size(drawn)), 240)
+                explained = told["explain"]
+                self.assertLessEqual(explained["measurements"], 128)
+                strongest = explained["regions"][0]
+                left, top, right, bottom = strongest["box"]
+                inner = max(0, min(right, x2) - max(left, x1)) * max(0, min(bottom, y2) - max(top, y1))
+                self.assertGreater(inner, 0.5 * (right - left) * (bottom - top), strongest)
+                self.assertGreater(strongest["strength"], 1)
+                self.assertTrue(x1 < (left + right) / 2 < x2 and y1 < (top + bottom) / 2 < y2, strongest)
+
+    def test_an_interrupted_explanation_leaves_no_file(self):
+        out = self.folder / "heat.png"
+        command = [harness.BINARY, "ask", "emoji-world", "Where is the snail?", "-i", SCENE, "--greedy", "--explain", out,
+                   "--explain-measurements", "100000"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            answer = process.stdout.readline()  # what follows takes seconds
+            process.send_signal(signal.SIGINT)
+            rest, error = process.communicate(timeout=harness.PATIENCE)
+        self.assertIn(b"snail", answer)
+        self.assertEqual(rest, b"")
+        self.check_complaint(process.returncode, 130, error, "interrupted")
+        self.assertEqual(self.names_in(self.folder), [])
+
+    def test_what_explain_refuses(self):
+        out = self.folder / "heat.png"
+        ask = ["ask", "emoji-world", "Where is the cat?", "--explain", out]
+        self.fails(2, ask, "--explain", "found no picture", "-i")
+        self.fails(2, [*ask, "-i", SCENE, "--draw", out], "--draw", "another file")
+        self.fails(2, [*ask, "-i", SCENE, "--explain-measurements", "3"], "--explain-measurements", "found 3")
+        self.fails(2, [*ask[:-1], self.folder / "none/heat.png", "-i", SCENE], "none/heat.png")
+        self.assertFalse(out.exists())
 
     def test_routing_needs_experts(self):
         self.fails(1, ["ask", "emoji-world", "What is here?", "-i", SCENE, "--routing", self.folder / "r.json"],

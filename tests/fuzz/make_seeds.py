@@ -622,9 +622,26 @@ def video():
     yield "empty_file", b""
 
 
+def moment_notation():
+    event = '{"start_time": "00:03.20", "end_time": "00:05.00", "description": "a man jumps"}'
+    yield "one", event.encode()
+    yield "fence", f"```json\n[\n  {event},\n  {event}\n]\n```".encode()
+    yield "list_of_two", b'{"timestamp": [3.5, "0:05"], "label": "x"}'
+    yield "range_in_a_string", b'{"time": "0:03 - 0:05"}'
+    yield "crossed", b'{"start": 5, "end": 3}'
+    yield "huge_numbers", b'{"start": 1e400, "end": 99999999999999999999}'
+    yield "frames", b"a dog jumps from frame 3 to frame 7, Frame4: it sits"
+    yield "text", b"From 3.2 to 5.0 seconds, between 3 and 5 s; <answer>3.20-5.00</answer>"
+    yield "lines", "1. 0:01 - 0:02: a\n- **1:02:03.5** \u2013 1:02:04 b\n".encode()
+    yield "korean", "고양이는 3초부터 5.5초까지".encode()
+    yield "clocks", b"0:03" * 300
+    yield "open_objects", b'{"time": ' * 300
+    yield "bad_utf8", b'{"time": 3, "label": "\xff\xc3"} at \xff3s'
+
+
 def main():
-    makers = {maker.__name__: maker for maker in (safetensors, config, image, box_notation, tokenizer, regex, chat_template,
-                                             place_notation, video)}
+    makers = {maker.__name__: maker for maker in (safetensors, config, image, box_notation, moment_notation, tokenizer, regex,
+                                                  chat_template)}
     for parser in sys.argv[1:] or makers:
         folder = CORPUS / parser
         folder.mkdir(parents=True, exist_ok=True)

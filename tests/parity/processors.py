@@ -7,22 +7,16 @@
 Needs Pillow, numpy, tokenizers and transformers. A case holds a text, its pictures, the ids and the CRC-32 of each tensor.
 """
 
-import argparse
 import json
-import pathlib
-import random
-import shutil
 
-import numpy as np
 import tokenizers
 import transformers as t
 from PIL import Image
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 
-from pictures import crc, scene
+from processor_cases import case_of, main, write_pictures
 
-GOLDEN = pathlib.Path(__file__).parent / "golden" / "processors"
 WORDS = "what is on the left of it and why ? two pictures : here".split()
 SPECIAL = ["<unk>", "<s>", "<image>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>"]
 
@@ -115,57 +109,26 @@ def internvl_chat(folder, r):
 FAMILIES = {"llava_next": llava_next, "internvl": internvl, "internvl_chat": internvl_chat}
 
 
-def write_pictures(folder, r, count):
-    names = []
-    for i in range(count):
-        width, height = r.choice([(1, r.randint(1, 400)), (r.randint(1, 400), 1), (r.randint(1, 90), r.randint(1, 90)),
-                                  (r.randint(20, 60), r.randint(20, 60)), (r.randint(30, 120), r.randint(10, 40))])
-        names.append(f"{i}.png")
-        Image.fromarray((scene(r, width, height, 3) >> 8).astype(np.uint8)).save(folder / names[-1])
-    return names
+def some_size(r):
+    return r.choice([(1, r.randint(1, 400)), (r.randint(1, 400), 1), (r.randint(1, 90), r.randint(1, 90)),
+                     (r.randint(20, 60), r.randint(20, 60)), (r.randint(30, 120), r.randint(10, 40))])
 
 
-def case_of(process, placeholder, chosen, folder, r):
-    text = " ".join(" ".join(r.sample(WORDS, 2)) + " " + placeholder for _ in chosen) + " " + " ".join(r.sample(WORDS, 3))
-    out = process(text, [Image.open(folder / name) for name in chosen])
-    case = {"text": text, "pictures": chosen, "ids": [int(i) for i in out["input_ids"][0]], "tensors": {}}
-    for name in ("pixel_values", "image_sizes"):
-        if name in out:
-            value = np.stack([np.asarray(x) for x in out[name]])
-            value = value.astype(np.float32 if name == "pixel_values" else np.int64)
-            case["tensors"][name] = {"shape": list(value.shape), "crc": crc(value), "value": value}
-    return case
+def make_cases(family, cases):
+    def case(process, placeholder, chosen, folder, r):
+        text = " ".join(" ".join(r.sample(WORDS, 2)) + " " + placeholder for _ in chosen) + " "
+        text += " ".join(r.sample(WORDS, 3))
+        out = process(text, [Image.open(folder / name) for name in chosen])
+        return case_of(text, chosen, out, ("pixel_values", "image_sizes"))
 
+    def make(folder, r):
+        placeholder, process = FAMILIES[family](folder, r)
+        names = write_pictures(folder, r, cases or 8, some_size)
+        counts = [0, 1, 2, 3] + [1] * (cases or 6)
+        return [case(process, placeholder, r.sample(names, min(len(names), k)), folder, r) for k in counts]
 
-def write_folder(folder, family, seed, pictures, cases, keep_values):
-    r = random.Random(seed)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    placeholder, process = FAMILIES[family](folder, r)
-    names = write_pictures(folder, r, pictures)
-    made = [case_of(process, placeholder, r.sample(names, min(len(names), k)), folder, r) for k in [0, 1, 2, 3] + [1] * cases]
-    for i, case in enumerate(made):
-        for name, tensor in case["tensors"].items():
-            value = tensor.pop("value")
-            if keep_values and name == "pixel_values":
-                tensor["values"] = f"{i}.f32"
-                (folder / tensor["values"]).write_bytes(np.ascontiguousarray(value).tobytes())
-    (folder / "cases.json").write_text(json.dumps(made, separators=(",", ":")).replace('},{"text', '},\n{"text'))
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", type=pathlib.Path, metavar="DIR")
-    parser.add_argument("--cases", type=int, default=50)
-    arguments = parser.parse_args()
-    for family in FAMILIES:
-        if arguments.full is None:
-            write_folder(GOLDEN / family, family, 1, 8, 6, False)
-            print(family, sum(f.stat().st_size for f in (GOLDEN / family).iterdir()) // 1024, "KiB")
-            continue
-        for seed in range(6):
-            write_folder(arguments.full / f"{family}_{seed}", family, seed + 1, arguments.cases, arguments.cases, True)
+    return make
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, FAMILIES, 6, make_cases)

@@ -6,21 +6,15 @@
 Needs Pillow, numpy, tokenizers and transformers. A case holds a text, its pictures, the ids and the CRC-32 of each tensor.
 """
 
-import argparse
 import json
-import pathlib
-import random
-import shutil
 
-import numpy as np
 import tokenizers
 import transformers as t
 from PIL import Image
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
-from pictures import crc, scene
+from processor_cases import case_of, main, write_pictures
 
-GOLDEN = pathlib.Path(__file__).parent / "golden" / "processors"
 WORDS = "question what is on the left of it and why ? answer a picture of here".split()
 
 
@@ -67,58 +61,24 @@ def instructblip(folder, r, queries):
 FAMILIES = {"blip2": (blip2, 5), "blip2_older": (blip2, None), "instructblip": (instructblip, 3)}
 
 
-def write_pictures(folder, r, count):
-    names = []
-    for i in range(count):
-        width, height = r.choice([(1, r.randint(1, 400)), (r.randint(1, 400), 1), (r.randint(1, 90), r.randint(1, 90))])
-        names.append(f"{i}.png")
-        Image.fromarray((scene(r, width, height, 3) >> 8).astype(np.uint8)).save(folder / names[-1])
-    return names
+def some_size(r):
+    return r.choice([(1, r.randint(1, 400)), (r.randint(1, 400), 1), (r.randint(1, 90), r.randint(1, 90))])
 
 
-def case_of(processor, folder, chosen, r):
-    text = " ".join(r.sample(WORDS, r.randint(1, 6)))
-    pictures = [Image.open(folder / name) for name in chosen]
-    out = processor(text=text, images=pictures or None)
-    case = {"text": text, "pictures": chosen, "ids": [int(i) for i in out["input_ids"][0]], "tensors": {}}
-    for name in ("pixel_values", "qformer_input_ids", "qformer_attention_mask"):
-        if name in out:
-            value = np.stack([np.asarray(x) for x in out[name]])
-            value = value.astype(np.float32 if name == "pixel_values" else np.int64)
-            case["tensors"][name] = {"shape": list(value.shape), "crc": crc(value), "value": value}
-    return case
+def make_cases(family, cases):
+    def case(processor, folder, chosen, r):
+        text = " ".join(r.sample(WORDS, r.randint(1, 6)))
+        out = processor(text=text, images=[Image.open(folder / name) for name in chosen] or None)
+        return case_of(text, chosen, out, ("pixel_values", "qformer_input_ids", "qformer_attention_mask"))
 
+    def make(folder, r):
+        processor_of, queries = FAMILIES[family]
+        processor = processor_of(folder, r, queries)
+        names = write_pictures(folder, r, cases or 5, some_size)
+        return [case(processor, folder, chosen, r) for chosen in [[], *([name] for name in names)]]
 
-def write_folder(folder, family, seed, cases, keep_values):
-    r = random.Random(seed)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    make, queries = FAMILIES[family]
-    processor = make(folder, r, queries)
-    names = write_pictures(folder, r, cases)
-    made = [case_of(processor, folder, chosen, r) for chosen in [[], *([name] for name in names)]]
-    for i, case in enumerate(made):
-        for name, tensor in case["tensors"].items():
-            value = tensor.pop("value")
-            if keep_values and name == "pixel_values":
-                tensor["values"] = f"{i}.f32"
-                (folder / tensor["values"]).write_bytes(np.ascontiguousarray(value).tobytes())
-    (folder / "cases.json").write_text(json.dumps(made, separators=(",", ":")).replace('},{"text', '},\n{"text'))
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", type=pathlib.Path, metavar="DIR")
-    parser.add_argument("--cases", type=int, default=50)
-    arguments = parser.parse_args()
-    for family in FAMILIES:
-        if arguments.full is None:
-            write_folder(GOLDEN / family, family, 1, 5, False)
-            print(family, sum(f.stat().st_size for f in (GOLDEN / family).rglob("*") if f.is_file()) // 1024, "KiB")
-            continue
-        for seed in range(4):
-            write_folder(arguments.full / f"{family}_{seed}", family, seed + 1, arguments.cases, True)
+    return make
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, FAMILIES, 4, make_cases)
