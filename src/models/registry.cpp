@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "models/blip2/model.h"
 #include "models/blip2/processor.h"
+#include "models/composed/model.h"
+#include "models/composed/processor.h"
 #include "models/contrastive/model.h"
 #include "models/contrastive/naflex_processor.h"
 #include "models/contrastive/processor.h"
@@ -46,6 +48,8 @@ const std::vector<Family>& families() {
       {"InternVLForConditionalGeneration", make_internvl, internvl_names, make_internvl_processor,
        make_internvl_pictures},
       {"InternVLChatModel", make_internvl, internvl_names, make_internvl_processor, make_internvl_pictures},
+      {"NVLM_D", make_internvl, internvl_names, make_internvl_processor, make_internvl_pictures},
+      {"NuriComposed", make_composed, composed_names, make_composed_processor, make_composed_pictures},
       {"MllamaForConditionalGeneration", make_mllama, mllama_names, make_mllama_processor, make_mllama_pictures},
       {"MllamaForCausalLM", make_mllama_text, mllama_text_names, make_text_processor},
       {"Qwen2VLForConditionalGeneration", make_qwen2_vl, qwen2_vl_names, make_qwen2_vl_processor,
@@ -83,6 +87,8 @@ const Family& family_of(const ConfigReader& config) {
                                                              {"llava_next", "LlavaNextForConditionalGeneration"},
                                                              {"internvl", "InternVLForConditionalGeneration"},
                                                              {"internvl_chat", "InternVLChatModel"},
+                                                             {"NVLM_D", "NVLM_D"},
+                                                             {"nuri_composed", "NuriComposed"},
                                                              {"mllama", "MllamaForConditionalGeneration"},
                                                              {"mllama_text_model", "MllamaForCausalLM"},
                                                              {"qwen2_vl", "Qwen2VLForConditionalGeneration"},

@@ -10,9 +10,8 @@ class Continuations(harness.TestCase):
             expected = harness.read_safetensors(folder / "outputs.safetensors").get("sequences")
             if not expected:
                 continue
-            found = self.folder / "found.safetensors"
-            self.succeeds("forward", folder, folder / "inputs.safetensors", "-o", found, "--dtype", "float32", "--generate",
-                          "24")
+            found, given = self.folder / "found.safetensors", folder / "inputs.safetensors"
+            self.succeeds("forward", folder, given, "-o", found, "--dtype", "float32", "--generate", "24")
             with self.subTest(folder.name):
                 self.assertEqual(harness.read_safetensors(found)["sequences"], expected)
             compared += 1

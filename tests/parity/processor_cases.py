@@ -49,16 +49,18 @@ def write_folder(folder, seed, make_cases, keep_values):
     (folder / "cases.json").write_text(json.dumps(made, separators=(",", ":")).replace('},{"text', '},\n{"text'))
 
 
-def main(description, families, seeds, make_cases):
-    """`make_cases(family, cases)` -> what write_folder takes; cases: None for the committed ones."""
+def main(description, goldens, families, seeds, make_cases):
+    """`goldens`: the committed cases by their folder's name, each its seed and what write_folder takes;
+    `make_cases(family, cases)` -> what write_folder takes, for many."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", type=pathlib.Path, metavar="DIR")
     parser.add_argument("--cases", type=int, default=50)
     arguments = parser.parse_args()
+    if arguments.full is None:
+        for name, (seed, make) in goldens.items():
+            write_folder(GOLDEN / name, seed, make, False)
+            print(name, sum(f.stat().st_size for f in (GOLDEN / name).rglob("*") if f.is_file()) // 1024, "KiB")
+        return
     for family in families:
-        if arguments.full is None:
-            write_folder(GOLDEN / family, 1, make_cases(family, None), False)
-            print(family, sum(f.stat().st_size for f in (GOLDEN / family).rglob("*") if f.is_file()) // 1024, "KiB")
-            continue
         for seed in range(seeds):
             write_folder(arguments.full / f"{family}_{seed}", seed + 1, make_cases(family, arguments.cases), True)

@@ -21,11 +21,11 @@ WORDS = "what is on the left of it and why ? two pictures : here".split()
 SPECIAL = ["<unk>", "<s>", "<image>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>"]
 
 
-def tokenizer(**names):
-    vocabulary = {word: i for i, word in enumerate(SPECIAL + WORDS)}
+def tokenizer(tags=(), **names):
+    vocabulary = {word: i for i, word in enumerate([*SPECIAL, *WORDS, *tags])}
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
     made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    made.add_special_tokens(SPECIAL)
+    made.add_special_tokens([*SPECIAL, *tags])
     made.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return t.PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>", bos_token="<s>", extra_special_tokens=names)
 
@@ -106,7 +106,63 @@ def internvl_chat(folder, r):
     return "<image>", lambda text, pictures: run(text, pictures, words, "<image>")
 
 
-FAMILIES = {"llava_next": llava_next, "internvl": internvl, "internvl_chat": internvl_chat}
+def tagged(images, words, rows, start="", end=""):
+    """What the paper of NVLM does with pictures; `rows(thumbnail)`: what stands behind a tile's tag."""
+    def run(text, pictures):
+        made = images(pictures, crop_to_patches=True) if pictures else None
+        for i in range(len(pictures)):
+            count = int(made["num_patches"][i])
+            tags = [f"<tile_{tile}>" for tile in range(1, count)] + ["<tile_global_thumbnail>"]
+            tiles = "".join(tag + rows(tag == tags[-1]) for tag in tags).replace("<image>", "\0")
+            text = text.replace("<image>", start + tiles + end, 1)
+        out = {"input_ids": [words(text.replace("\0", "<image>"))["input_ids"]]}
+        return out | ({"pixel_values": made["pixel_values"]} if pictures else {})
+    return run
+
+
+def nvlm_d(folder, r):
+    """As NVIDIA publishes it."""
+    tile, most = r.choice([12, 20]), 6
+    images = got_ocr(r, tile, min_patches=1, max_patches=most)
+    tags = [f"<tile_{i}>" for i in range(1, most + 1)] + ["<tile_global_thumbnail>", "<|vision_pad|>", "<Image>", "</Image>"]
+    words = tokenizer(tags)
+    words.save_pretrained(folder)
+    vision = dict(model_type="intern_vit_6b", image_size=tile, patch_size=2, hidden_size=16, intermediate_size=24,
+                  num_hidden_layers=1, num_attention_heads=2)
+    config = dict(architectures=["NVLM_D"], model_type="NVLM_D", llm_config=TEXT | {
+        "architectures": ["Qwen2ForCausalLM"], "num_key_value_heads": 2, "vocab_size": len(SPECIAL + WORDS + tags)}, vision_config=vision,
+        ps_version="v2", dynamic_image_size=True, use_thumbnail=True, max_dynamic_patch=most, force_image_size=tile)
+    (folder / "config.json").write_text(json.dumps(config))
+    rows = "<|vision_pad|>" * (tile // 4) ** 2
+    return "<image>", tagged(images, words, lambda whole: rows, "<Image>", "</Image>")
+
+
+def composed(folder, r):
+    """NVLM-D, -X or -H of parts."""
+    fusion, tile, most = r.choice(["unified", "cross_attention", "hybrid"]), r.choice([12, 20]), r.choice([4, 6])
+    images = got_ocr(r, tile, min_patches=1, max_patches=most, resample=3, image_mean=[0.5] * 3, image_std=[0.25] * 3)
+    tags = [f"<tile_{i}>" for i in range(1, most + 1)] + ["<tile_global_thumbnail>"]
+    words, first = tokenizer(tags), len(SPECIAL + WORDS)
+    words.save_pretrained(folder)
+    processor = dict(image_processor_type="SiglipImageProcessor", size=dict(height=tile, width=tile), resample=3,
+                     image_mean=[0.5] * 3, image_std=[0.25] * 3)
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    eyes = dict(image_size=tile, patch_size=2, hidden_size=16, intermediate_size=24, num_hidden_layers=1,
+                num_attention_heads=2)
+    config = dict(architectures=["NuriComposed"], model_type="nuri_composed", image_token_id=token_id("<image>"),
+                  encoder=eyes, decoder=TEXT, connector=dict(type="pixel_shuffle"), fusion=dict(type=fusion),
+                  resolution=dict(type="tiles", max_tiles=most, tile_tag_ids=[first + i for i in range(most)],
+                                  thumbnail_tag_id=first + most))
+    if fusion != "unified":
+        config["fusion"]["every"] = 1
+    (folder / "config.json").write_text(json.dumps(config))
+    each = "<image>" * (tile // 4) ** 2
+    stands = {"unified": lambda whole: True, "cross_attention": lambda whole: False, "hybrid": lambda whole: whole}[fusion]
+    return "<image>", tagged(images, words, lambda whole: each if stands(whole) else "")
+
+
+FAMILIES = {"llava_next": llava_next, "internvl": internvl, "internvl_chat": internvl_chat, "nvlm_d": nvlm_d,
+            "composed": composed}
 
 
 def some_size(r):
@@ -114,7 +170,7 @@ def some_size(r):
                      (r.randint(20, 60), r.randint(20, 60)), (r.randint(30, 120), r.randint(10, 40))])
 
 
-def make_cases(family, cases):
+def make_cases(family, pictures, cases):
     def case(process, placeholder, chosen, folder, r):
         text = " ".join(" ".join(r.sample(WORDS, 2)) + " " + placeholder for _ in chosen) + " "
         text += " ".join(r.sample(WORDS, 3))
@@ -123,12 +179,18 @@ def make_cases(family, cases):
 
     def make(folder, r):
         placeholder, process = FAMILIES[family](folder, r)
-        names = write_pictures(folder, r, cases or 8, some_size)
-        counts = [0, 1, 2, 3] + [1] * (cases or 6)
+        names = write_pictures(folder, r, pictures, some_size)
+        counts = [0, 1, 2, 3] + [1] * cases
         return [case(process, placeholder, r.sample(names, min(len(names), k)), folder, r) for k in counts]
 
     return make
 
 
+# The seeds of the compositions draw the fusion that the name tells.
+GOLDENS = {name: (1, make_cases(name, 8, 6)) for name in ("llava_next", "internvl", "internvl_chat")}
+GOLDENS |= {"nvlm_d_published": (1, make_cases("nvlm_d", 4, 3)), "nvlm_x": (7, make_cases("composed", 4, 3)),
+            "nvlm_h": (5, make_cases("composed", 4, 3))}
+
+
 if __name__ == "__main__":
-    main(__doc__, FAMILIES, 6, make_cases)
+    main(__doc__, GOLDENS, FAMILIES, 6, lambda family, cases: make_cases(family, cases, cases))

@@ -81,4 +81,4 @@ def make_cases(family, cases):
 
 
 if __name__ == "__main__":
-    main(__doc__, FAMILIES, 4, make_cases)
+    main(__doc__, {family: (1, make_cases(family, None)) for family in FAMILIES}, FAMILIES, 4, make_cases)

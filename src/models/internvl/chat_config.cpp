@@ -9,6 +9,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kDummyHeads = 7;  // of NVLM-D's encoder, in its code and not in its configuration
+
 InternVitConfig parse_vision(const ConfigReader& config) {
   InternVitConfig c{};
   std::string type = config.optional<std::string>("model_type", "intern_vit_6b");
@@ -47,8 +49,8 @@ TileRule read_tiles(const ConfigReader& config) {
   TileRule tiles{};
   tiles.cut = config.optional("dynamic_image_size", false);
   tiles.thumbnail = config.optional("use_thumbnail", false);
-  tiles.least = read_size(config, "min_dynamic_patch", 1, kMostTiles);
-  tiles.most = read_size(config, "max_dynamic_patch", 6, kMostTiles);
+  tiles.least = read_size(config, "min_dynamic_patch", 1, TileRule::kMost);
+  tiles.most = read_size(config, "max_dynamic_patch", 6, TileRule::kMost);
   return tiles;
 }
 
@@ -89,9 +91,14 @@ InternvlConfig parse_internvl_chat_config(const ConfigReader& config) {
   for (const char* key : {"use_backbone_lora", "use_llm_lora"})
     if (config.optional<int64_t>(key, 0) != 0) config.reject(key, "0: weights with the adapters merged");
   read_decoder(config.child_or_empty("llm_config"), c);
-  c.image_token = added_token(fs::path(config.file()).parent_path(), "<IMG_CONTEXT>").value_or(-1);
+  c.tags = is_form(config, "NVLM_D", "NVLM_D");
+  c.projector_hidden = c.tags ? c.text.hidden : c.text.width;
+  c.projector_bias = !c.tags;
+  c.vision.dummy_heads = c.tags ? kDummyHeads : 0;
+  const char* token = c.tags ? "<|vision_pad|>" : "<IMG_CONTEXT>";
+  c.image_token = added_token(fs::path(config.file()).parent_path(), token).value_or(-1);
   if (c.image_token >= c.text.vocabulary)
-    config.reject("llm_config", fmt::format("a vocab_size above the id {} of <IMG_CONTEXT>", c.image_token));
+    config.reject("llm_config", fmt::format("a vocab_size above the id {} of {}", c.image_token, token));
   int64_t layers = c.vision.encoder.layers;
   c.layer = config.optional<int64_t>("select_layer", -1);
   if (c.layer < -(layers + 1) || c.layer > layers)

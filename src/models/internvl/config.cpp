@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "models/internvl/chat_config.h"
 #include "models/parts/size_config.h"
@@ -53,11 +51,19 @@ InternvlConfig parse_published_by_transformers(const ConfigReader& config) {
   read_features(config, c);
   c.shrink = read_shrink(config, c.vision.patches_per_side());
   c.projector_activation = read_activation(config, "projector_hidden_act", "gelu");
+  c.projector_hidden = c.text.width;
+  c.projector_bias = true;
   c.tiles = {true, 1, 12, true};
   return c;
 }
 
 }  // namespace
+
+bool is_form(const ConfigReader& config, std::string_view architecture, std::string_view type) {
+  auto names = config.maybe<std::vector<std::string>>("architectures");
+  if (names && !names->empty()) return names->front() == architecture;
+  return config.maybe<std::string>("model_type") == type;
+}
 
 bool read_norm_type(const ConfigReader& config, const char* fallback) {
   std::string type = config.optional<std::string>("norm_type", fallback);
@@ -74,32 +80,8 @@ int64_t read_shrink(const ConfigReader& config, int64_t side) {
 }
 
 InternvlConfig parse_internvl_config(const ConfigReader& config) {
-  auto names = config.maybe<std::vector<std::string>>("architectures");
-  auto type = config.maybe<std::string>("model_type");
-  bool chat = names && !names->empty() ? names->front() == "InternVLChatModel" : type == "internvl_chat";
+  bool chat = is_form(config, "InternVLChatModel", "internvl_chat") || is_form(config, "NVLM_D", "NVLM_D");
   return chat ? parse_internvl_chat_config(config) : parse_published_by_transformers(config);
-}
-
-TileRule::Grid TileRule::grid_of(int64_t width, int64_t height, int64_t tile_width, int64_t tile_height) const {
-  Grid best{1, 1};
-  if (!cut || most <= 1) return best;
-  std::vector<Grid> grids;
-  for (int64_t columns = 1; columns <= most; ++columns)
-    for (int64_t rows = 1; rows <= most / columns; ++rows)
-      if (columns * rows >= least) grids.push_back({columns, rows});
-  std::stable_sort(grids.begin(), grids.end(),
-                   [](const Grid& a, const Grid& b) { return a.columns * a.rows < b.columns * b.rows; });
-  double shape = static_cast<double>(width) / static_cast<double>(height);
-  double area = static_cast<double>(width) * static_cast<double>(height);
-  double nearest = std::numeric_limits<double>::infinity();
-  for (const Grid& grid : grids) {
-    double distance = std::fabs(shape - static_cast<double>(grid.columns) / static_cast<double>(grid.rows));
-    // Of grids of the same shape the larger one, while the picture fills more than half of it.
-    double cells = 0.5 * static_cast<double>(tile_width * tile_height) * static_cast<double>(grid.columns * grid.rows);
-    if (distance < nearest || (distance == nearest && area > cells)) best = grid;
-    nearest = std::min(nearest, distance);
-  }
-  return best;
 }
 
 }  // namespace nuri

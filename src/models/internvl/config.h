@@ -3,6 +3,7 @@
 #include <string>
 
 #include "models/parts/llama_decoder_config.h"
+#include "models/parts/tile_config.h"
 #include "models/parts/vision_config.h"
 
 namespace nuri {
@@ -12,6 +13,9 @@ struct InternVitConfig : PictureSizes {
   EncoderConfig encoder;
   bool qkv_bias;
   bool qk_norm;  // RMS norms of queries and keys over the whole width
+  // Heads beyond those of the width, which NVLM-D's weights have so that 8 devices can share them; what these queries
+  // and keys are does not count where the others are normed.
+  int64_t dummy_heads = 0;
   double qk_epsilon;
   bool rms_norm;           // the layers' norms; else layer norms
   bool learned_positions;  // else none
@@ -20,30 +24,13 @@ struct InternVitConfig : PictureSizes {
   int64_t patches_per_side() const { return image_size / patch_size; }
 };
 
-// How a picture is cut: into the grid of at most `most` tiles whose shape is nearest to its own.
-struct TileRule {
-  bool cut;
-  int64_t least, most;
-  bool thumbnail;  // a tile of the whole behind those of a grid
-
-  struct Grid {
-    int64_t columns, rows;
-  };
-  Grid grid_of(int64_t width, int64_t height, int64_t tile_width, int64_t tile_height) const;
-  // All tiles of a picture cut so, the thumbnail among them.
-  int64_t tiles_in(Grid grid) const {
-    int64_t cells = grid.columns * grid.rows;
-    return cells + (thumbnail && cells > 1 ? 1 : 0);
-  }
-};
-constexpr int64_t kMostTiles = 1024;
-
-// config.json of InternVLForConditionalGeneration (transformers), or of InternVLChatModel (as OpenGVLab publishes it),
-// each with the defaults of its configuration class.
+// config.json of InternVLForConditionalGeneration (transformers), of InternVLChatModel (as OpenGVLab publishes it), or
+// of NVLM_D (as NVIDIA does), each with the defaults of its configuration class.
 struct InternvlConfig {
   InternVitConfig vision;
   LlamaDecoderConfig text;
-  bool chat_form;       // InternVLChatModel
+  bool chat_form;       // InternVLChatModel, NVLM_D
+  bool tags;            // NVLM_D: what tile it is stands in front of its rows
   bool internlm2;       // the decoder's weights have InternLM2's names
   int64_t image_token;  // -1: not known
   int64_t layer;        // whose hidden states are read: 0 (the embeddings) to vision.encoder.layers
@@ -51,6 +38,8 @@ struct InternvlConfig {
   int64_t shrink;       // patches of a square of that side become one row
   bool columns_first;   // ps_version v1 leaves the rows column by column
   std::string projector_activation;
+  int64_t projector_hidden;
+  bool projector_bias;
   TileRule tiles;
 
   int64_t tokens_per_tile() const {

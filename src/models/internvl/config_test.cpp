@@ -80,6 +80,29 @@ TEST(Internvl, WhatIsNotKnownIsRefusedByName) {
   EXPECT_THAT(second(R"("select_layer": -50)"), HasSubstr("select_layer: found -50"));
 }
 
+// The sizes of nvidia/NVLM-D-72B.
+TEST(Internvl, NvlmD) {
+  InternvlConfig c = parse(R"({"architectures": ["NVLM_D"], "model_type": "NVLM_D", "ps_version": "v2",
+    "force_image_size": 448, "dynamic_image_size": true, "use_thumbnail": true, "select_layer": -1,
+    "vision_config": {"model_type": "intern_vit_6b", "image_size": 448, "num_hidden_layers": 45},
+    "llm_config": {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "vocab_size": 152064, "hidden_size": 8192,
+                   "intermediate_size": 29568, "num_hidden_layers": 80, "num_attention_heads": 64,
+                   "num_key_value_heads": 8}})");
+  EXPECT_TRUE(c.tags);
+  EXPECT_EQ(c.vision.dummy_heads, 7);
+  EXPECT_EQ(c.projector_hidden, 29568);
+  EXPECT_FALSE(c.projector_bias);
+  EXPECT_EQ(c.tokens_per_tile(), 256);
+  EXPECT_EQ(c.tiles.most, 6);
+  EXPECT_EQ(c.layer, 45);
+  InternvlConfig other = parse(R"({"model_type": "internvl_chat", "llm_config": {"architectures": ["LlamaForCausalLM"]},
+    "vision_config": {"image_size": 448}})");
+  EXPECT_FALSE(other.tags);
+  EXPECT_EQ(other.vision.dummy_heads, 0);
+  EXPECT_EQ(other.projector_hidden, other.text.width);
+  EXPECT_TRUE(other.projector_bias);
+}
+
 TEST(Internvl, TokensOfTheFolder) {
   TestFolder folder;
   EXPECT_EQ(added_token(folder, "<IMG_CONTEXT>"), std::nullopt);

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "models/internvl/vision.h"
+#include "models/parts/connector.h"
 #include "models/parts/inputs.h"
 #include "models/parts/mlp_connector.h"
 #include "models/parts/unified_model.h"
@@ -15,23 +16,15 @@ namespace {
 
 constexpr double kConnectorEpsilon = 1e-5;
 
-// Squares of `n` x `n` patches of x [B, side * side, D] as rows of their own: [B, (side / n)^2, n n D], line by line,
-// or column by column.
-at::Tensor pixel_shuffle(const at::Tensor& x, int64_t side, int64_t n, bool columns_first) {
-  int64_t batch = x.size(0), width = x.size(2), cells = side / n;
-  at::Tensor squares = x.reshape({batch, cells, n, cells, n, width});
-  squares = columns_first ? squares.permute({0, 3, 1, 2, 4, 5}) : squares.permute({0, 1, 3, 2, 4, 5});
-  return squares.reshape({batch, cells * cells, n * n * width});
-}
-
 class InternvlReader : public TileReader {
  public:
   InternvlReader(const WeightView& weights, const InternvlConfig& config)
       : config_(config),
         vision_(weights / "vision_tower", config.vision),
         norm_(weights / "multi_modal_projector" / "layer_norm", shuffled_width(config), kConnectorEpsilon),
-        connector_(weights / "multi_modal_projector", shuffled_width(config), config.text.width,
-                   activation_named(config.projector_activation, "projector_hidden_act"), /*bias=*/true) {}
+        connector_(weights / "multi_modal_projector", shuffled_width(config), config.projector_hidden,
+                   config.text.width, activation_named(config.projector_activation, "projector_hidden_act"),
+                   config.projector_bias) {}
 
   NamedTensors picture_inputs(int64_t width, int64_t height) const override {
     int64_t side = config_.vision.image_size;

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "models/internvl/image_processor.h"
+#include "models/internvl/config.h"
+#include "models/parts/grid_image_processor.h"
 
 namespace nuri {
 namespace {
 
 namespace fs = std::filesystem;
+
+const std::string kThumbnailTag = "<tile_global_thumbnail>";
 
 // A token that tokenizer_config.json names by `key`: at its top level, or where transformers 5 puts such names.
 std::string named_token(const fs::path& folder, const char* key, const char* usual) {
@@ -22,15 +25,36 @@ std::string named_token(const fs::path& folder, const char* key, const char* usu
   return usual;
 }
 
+// What the published code of InternVLChatModel does to a tile: transparency is dropped, and of its processor file,
+// which is written for CLIP, nothing is used.
+ImageProcessorConfig chat_tile_config(int64_t side) {
+  ImageProcessorConfig config{};
+  config.type = "InternVLChatModel";
+  config.cuts_tiles = config.do_resize = config.do_rescale = config.do_normalize = true;
+  config.size.height = config.size.width = side;
+  config.resample = Resample::bicubic;
+  config.rescale_factor = 1.0 / 255;
+  config.mean = {0.485, 0.456, 0.406};
+  config.std = {0.229, 0.224, 0.225};
+  return config;
+}
+
+// The form of OpenGVLab says in the model's configuration how pictures are cut.
+GridImageProcessor read_pictures(const fs::path& folder, const InternvlConfig& config) {
+  if (config.chat_form) return {chat_tile_config(config.vision.image_size), config.tiles};
+  return read_grid_image_processor(read_processor_file(folder));
+}
+
 class InternvlProcessor : public Processor {
  public:
   InternvlProcessor(const fs::path& folder, const InternvlConfig& config)
       : Processor(Tokenizer::from_folder(folder)),
-        images_(InternvlImageProcessor::from_folder(folder, config)),
+        images_(read_pictures(folder, config)),
         token_(tokenizer().token_of(static_cast<int32_t>(config.image_token))),
         placeholder_(config.chat_form ? "<image>" : token_),
-        start_(named_token(folder, "start_image_token", "<img>")),
-        end_(named_token(folder, "end_image_token", "</img>")),
+        start_(config.tags ? "<Image>" : named_token(folder, "start_image_token", "<img>")),
+        end_(config.tags ? "</Image>" : named_token(folder, "end_image_token", "</img>")),
+        tags_(config.tags),
         tokens_per_tile_(config.tokens_per_tile()) {
     if (config.image_token < 0 || token_.empty())
       throw Error(ErrorKind::format,
@@ -47,12 +71,17 @@ class InternvlProcessor : public Processor {
   std::string text_of_picture(const PreparedPictures& pictures, size_t index) const override {
     const PictureGeometry& picture = pictures.geometry[index];
     int64_t tiles = images_.tiles_of(picture.source_width, picture.source_height);
-    return start_ + repeated(token_, tokens_per_tile_ * tiles) + end_;
+    if (!tags_) return start_ + repeated(token_, tokens_per_tile_ * tiles) + end_;
+    std::string text = start_;
+    for (int64_t tile = 1; tile <= tiles; ++tile)
+      text += (tile < tiles ? fmt::format("<tile_{}>", tile) : kThumbnailTag) + repeated(token_, tokens_per_tile_);
+    return text + end_;
   }
 
  private:
-  InternvlImageProcessor images_;
+  GridImageProcessor images_;
   std::string token_, placeholder_, start_, end_;
+  bool tags_;
   int64_t tokens_per_tile_;
 };
 
@@ -65,8 +94,7 @@ std::unique_ptr<Processor> make_internvl_processor(const fs::path& folder, const
 std::unique_ptr<PictureProcessor> make_internvl_pictures(const fs::path& folder) {
   fs::path path = folder / "config.json";
   ConfigReader config(read_json_file(path), path.string());
-  return std::make_unique<InternvlImageProcessor>(
-      InternvlImageProcessor::from_folder(folder, parse_internvl_config(config)));
+  return std::make_unique<GridImageProcessor>(read_pictures(folder, parse_internvl_config(config)));
 }
 
 }  // namespace nuri

@@ -14,6 +14,8 @@ std::variant<nn::LayerNorm, nn::RmsNorm> make_norm(const WeightView& weights, co
 
 int64_t head_dim(const InternVitConfig& config) { return config.encoder.width / config.encoder.heads; }
 
+int64_t all_heads(const InternVitConfig& config) { return config.encoder.heads + config.dummy_heads; }
+
 }  // namespace
 
 InternVitNorm::InternVitNorm(const WeightView& weights, const InternVitConfig& config)
@@ -23,27 +25,38 @@ at::Tensor InternVitNorm::operator()(const at::Tensor& x) const {
   return std::visit([&](const auto& norm) { return norm(x); }, norm_);
 }
 
+HeadsNorm::HeadsNorm(const WeightView& weights, const InternVitConfig& config)
+    : weight_(weights.get("weight", {all_heads(config) * head_dim(config)}, Init::constant(1))),
+      counted_(config.encoder.width),
+      epsilon_(config.qk_epsilon) {}
+
+at::Tensor HeadsNorm::operator()(const at::Tensor& x) const {
+  at::Tensor flat = x.reshape({x.size(0), -1});
+  if (flat.size(1) == counted_) return ops::rms_norm(flat, weight_, epsilon_).view(x.sizes());
+  at::Tensor wide = flat.to(at::kFloat);
+  at::Tensor scale = (wide.narrow(1, 0, counted_).square().mean(1, /*keepdim=*/true) + epsilon_).rsqrt();
+  return ((wide * scale).to(x.scalar_type()) * weight_).view(x.sizes());
+}
+
 InternVitLayer::InternVitLayer(const WeightView& weights, const InternVitConfig& config)
     : scale_(1.0 / std::sqrt(static_cast<double>(head_dim(config)))),
       norm_before_(weights / "layernorm_before", config),
       norm_after_(weights / "layernorm_after", config),
       qkv_(weights / "attention",
-           {config.encoder.width, config.encoder.heads, config.encoder.heads, head_dim(config), config.qkv_bias}),
-      output_(weights / "attention" / "projection_layer", config.encoder.width, config.encoder.width, true),
+           {config.encoder.width, all_heads(config), all_heads(config), head_dim(config), config.qkv_bias}),
+      output_(weights / "attention" / "projection_layer", all_heads(config) * head_dim(config), config.encoder.width,
+              true),
       mlp_(weights / "mlp", config.encoder),
       attention_scale_(weights.get("lambda_1", {config.encoder.width}, Init::constant(config.branch_scale))),
       mlp_scale_(weights.get("lambda_2", {config.encoder.width}, Init::constant(config.branch_scale))) {
   if (!config.qk_norm) return;
-  query_norm_.emplace(weights / "attention" / "q_norm", config.encoder.width, config.qk_epsilon);
-  key_norm_.emplace(weights / "attention" / "k_norm", config.encoder.width, config.qk_epsilon);
+  query_norm_.emplace(weights / "attention" / "q_norm", config);
+  key_norm_.emplace(weights / "attention" / "k_norm", config);
 }
 
 at::Tensor InternVitLayer::attend(const at::Tensor& x, int64_t batch) const {
   nn::Qkv qkv = qkv_(x);
-  if (query_norm_) {  // over all heads together
-    qkv.query = (*query_norm_)(qkv.query.reshape(x.sizes())).view(qkv.query.sizes());
-    qkv.key = (*key_norm_)(qkv.key.reshape(x.sizes())).view(qkv.key.sizes());
-  }
+  if (query_norm_) qkv.query = (*query_norm_)(qkv.query), qkv.key = (*key_norm_)(qkv.key);
   return output_(nn::attend_within(qkv, batch, scale_));
 }
 

@@ -18,6 +18,19 @@ class InternVitNorm {
   std::variant<nn::LayerNorm, nn::RmsNorm> norm_;
 };
 
+// An RMS norm of queries or keys over all heads together, or over those that are no dummies, by the scale of which the
+// dummies are multiplied too.
+class HeadsNorm {
+ public:
+  HeadsNorm(const WeightView& weights, const InternVitConfig& config);
+  at::Tensor operator()(const at::Tensor& x) const;  // [N, H, D / H]
+
+ private:
+  at::Tensor weight_;
+  int64_t counted_;
+  double epsilon_;
+};
+
 // One pre-norm layer whose branches are scaled by a learned factor a channel before they are added.
 class InternVitLayer {
  public:
@@ -30,7 +43,7 @@ class InternVitLayer {
   double scale_;
   InternVitNorm norm_before_, norm_after_;
   nn::QkvProjection qkv_;
-  std::optional<nn::RmsNorm> query_norm_, key_norm_;
+  std::optional<HeadsNorm> query_norm_, key_norm_;
   nn::Linear output_;
   EncoderMlp mlp_;
   at::Tensor attention_scale_, mlp_scale_;

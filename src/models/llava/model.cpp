@@ -10,7 +10,8 @@ LlavaReader::LlavaReader(const WeightView& weights, const LlavaConfig& config)
       vision_(make_vision_tower(weights / "vision_tower", config.vision)),
       connector_(weights / "multi_modal_projector",
                  config.vision.encoder.width * static_cast<int64_t>(config.features.layers.size()), config.text.width,
-                 activation_named(config.projector_activation, "projector_hidden_act"), config.projector_bias) {}
+                 config.text.width, activation_named(config.projector_activation, "projector_hidden_act"),
+                 config.projector_bias) {}
 
 at::Tensor LlavaReader::tiles(const NamedTensors& inputs, const at::Tensor& like) const {
   return pixel_values(inputs, config_.vision, like);

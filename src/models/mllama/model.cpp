@@ -7,9 +7,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "models/mllama/cross_attention.h"
 #include "models/mllama/image_processor.h"
 #include "models/mllama/vision.h"
+#include "models/parts/gated_cross_layer.h"
 #include "models/parts/inputs.h"
 #include "models/parts/picture_cache.h"
 
@@ -24,7 +24,7 @@ class MllamaText : public CausalLM {
                  [&](const WeightView& block, const LlamaDecoderConfig& decoder, int64_t layer,
                      int64_t cached_layer) -> std::unique_ptr<DecoderBlock> {
                    if (!config.looks[layer]) return make_llama_block(block, decoder, layer, cached_layer);
-                   auto made = std::make_unique<MllamaCrossLayer>(block, decoder, layer);
+                   auto made = std::make_unique<GatedCrossLayer>(block, decoder, layer, GatedCrossLayer::Blind::attend);
                    cross_layers_.push_back(made.get());
                    return made;
                  }) {}
@@ -47,7 +47,7 @@ class MllamaText : public CausalLM {
   at::Tensor step(const Step& step, nn::KvCache& cache) override { return decoder_.step(step, cache, tap_); }
 
  protected:
-  std::vector<const MllamaCrossLayer*> cross_layers_;
+  std::vector<const GatedCrossLayer*> cross_layers_;
   LlamaDecoder decoder_;
 };
 
@@ -211,14 +211,14 @@ std::vector<std::shared_ptr<nn::Slots>> MllamaModel::slots_of(const NamedTensors
   at::Tensor looks = looking(inputs, ids, states.size(1));
   for (int64_t row = 0; row < batch; ++row) {
     slots.push_back(std::make_shared<nn::Slots>());
-    for (const MllamaCrossLayer* layer : cross_layers_) layer->prepare(states[row], *slots.back());
-    if (looks.defined()) slots.back()->emplace(MllamaCrossLayer::kLookingSlot, looks[row]);
+    for (const GatedCrossLayer* layer : cross_layers_) layer->prepare(states[row], *slots.back());
+    if (looks.defined()) slots.back()->emplace(GatedCrossLayer::kLookingSlot, looks[row]);
   }
   return slots;
 }
 
 void MllamaModel::leave_out_padding(const NamedTensors& inputs, int64_t row, nn::Slots& slots) {
-  auto looks = slots.find(MllamaCrossLayer::kLookingSlot);
+  auto looks = slots.find(GatedCrossLayer::kLookingSlot);
   auto mask = inputs.find("attention_mask");
   if (looks == slots.end() || mask == inputs.end()) return;
   at::Tensor real = mask->second[row].to(at::kBool);

@@ -71,4 +71,13 @@ void PictureCache::add(const Key& key, const at::Tensor& features) {
   places_[key] = entries_.begin();
 }
 
+at::Tensor PictureCache::of_tiles(const at::Tensor& tiles, const std::function<at::Tensor(const at::Tensor&)>& encode) {
+  std::vector<at::Tensor> pieces = tiles.split(1);
+  return at::cat((*this)(pieces, [&](const std::vector<size_t>& missing) {
+    std::vector<at::Tensor> chosen;
+    for (size_t i : missing) chosen.push_back(pieces[i]);
+    return encode(at::cat(chosen)).split(1);
+  }));
+}
+
 }  // namespace nuri

@@ -22,6 +22,9 @@ class PictureCache {
   using Encode = std::function<std::vector<at::Tensor>(const std::vector<size_t>&)>;
   std::vector<at::Tensor> operator()(std::span<const at::Tensor> pictures, const Encode& encode);
 
+  // The same of tiles [N, ...] in one tensor -> [N, ...].
+  at::Tensor of_tiles(const at::Tensor& tiles, const std::function<at::Tensor(const at::Tensor&)>& encode);
+
   int64_t bytes() const { return bytes_; }
 
  private:

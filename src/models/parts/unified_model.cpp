@@ -26,13 +26,8 @@ std::vector<DecoderInput> UnifiedModel::embed(const NamedTensors& inputs) {
   refuse_unknown_inputs(inputs, known);
   at::Tensor features;
   if (inputs.contains("pixel_values")) {
-    std::vector<at::Tensor> pieces = tiles(inputs).split(1);
-    std::vector<at::Tensor> made = seen_(pieces, [&](const std::vector<size_t>& missing) {
-      std::vector<at::Tensor> chosen;
-      for (size_t i : missing) chosen.push_back(pieces[i]);
-      return reader_->encode(at::cat(chosen)).split(1);
-    });
-    features = reader_->arrange(at::cat(made), inputs);
+    auto encode = [&](const at::Tensor& missing) { return reader_->encode(missing); };
+    features = reader_->arrange(seen_.of_tiles(tiles(inputs), encode), inputs);
   }
   return split_batch(inputs, fuse(whole_input(inputs, "input_ids", 2).to(device()), features));
 }

@@ -4,9 +4,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/random.h"
+#include "models/parts/inputs.h"
 #include "models/registry.h"
 #include "text/chat_template.h"
 #include "train/emoji_world/conversation.h"
@@ -112,10 +116,10 @@ class ConversationObjective : public Objective {
     });
     NamedTensors inputs = padded(samples);
     if (pictures_) {
-      std::vector<const Image*> all;
-      for (const auto& each : shown)
-        for (const auto& picture : each.pictures) all.push_back(&picture);
-      inputs["pixel_values"] = picture_pixels(all);
+      // As the model's own processor makes them, in tiles or whole.
+      std::vector<Image> pictures;
+      for (auto& each : shown) std::ranges::move(each.pictures, std::back_inserter(pictures));
+      inputs.merge(to_tensors(processor_->pictures().prepare(pictures).arrays));
     }
     return model_.forward(inputs).at("loss");
   }

@@ -1,4 +1,4 @@
-#include "models/mllama/cross_attention.h"
+#include "models/parts/gated_cross_layer.h"
 #include "models/parts/inputs.h"
 
 #include <ATen/ATen.h>
@@ -11,7 +11,7 @@ namespace {
 
 // Which tiles, or other equal parts of the states, the rows of one sequence look at [count, n]; undefined: all at all.
 at::Tensor tiles_seen(const nn::SequenceRows& rows) {
-  auto found = rows.slots->find(MllamaCrossLayer::kLookingSlot);
+  auto found = rows.slots->find(GatedCrossLayer::kLookingSlot);
   if (found == rows.slots->end()) return {};
   const at::Tensor& of_prompt = found->second;
   at::Tensor places = at::arange(rows.past, rows.past + rows.count, at::kLong).clamp_max(of_prompt.size(0) - 1);
@@ -19,7 +19,7 @@ at::Tensor tiles_seen(const nn::SequenceRows& rows) {
 }
 
 // tiles [count, n], true where a row looks -> [1, 1, count, S], for tiles of S / n states each. A row that looks at
-// nothing attends to everything, as in the reference, where only the feed-forward leaves it out.
+// nothing attends to everything: to nothing it cannot.
 at::Tensor states_seen(const at::Tensor& tiles, int64_t states) {
   int64_t count = tiles.size(0), each = states / tiles.size(1);
   at::Tensor seen = tiles.logical_or(tiles.any(1, /*keepdim=*/true).logical_not());
@@ -28,9 +28,11 @@ at::Tensor states_seen(const at::Tensor& tiles, int64_t states) {
 
 }  // namespace
 
-MllamaCrossLayer::MllamaCrossLayer(const WeightView& weights, const LlamaDecoderConfig& config, int64_t layer)
+GatedCrossLayer::GatedCrossLayer(const WeightView& weights, const LlamaDecoderConfig& config, int64_t layer,
+                                 Blind blind)
     : key_slot_(fmt::format("cross_attention.{}.key", layer)),
       value_slot_(fmt::format("cross_attention.{}.value", layer)),
+      blind_(blind),
       heads_(config.heads),
       kv_heads_(config.kv_heads),
       head_dim_(config.head_dim),
@@ -46,15 +48,15 @@ MllamaCrossLayer::MllamaCrossLayer(const WeightView& weights, const LlamaDecoder
       attention_gate_(weights.get("cross_attn_attn_gate", {1}, Init::constant(0))),
       mlp_gate_(weights.get("cross_attn_mlp_gate", {1}, Init::constant(0))) {}
 
-void MllamaCrossLayer::prepare(const at::Tensor& states, nn::Slots& slots) const {
+void GatedCrossLayer::prepare(const at::Tensor& states, nn::Slots& slots) const {
   auto projected = nn::Linear::together(states, {&key_, &value_});
   auto in_heads = [&](const at::Tensor& x) { return x.view({x.size(0), kv_heads_, head_dim_}); };  // [S, K, D / H]
   slots[key_slot_] = key_norm_(in_heads(projected[0])).transpose(0, 1).contiguous();
   slots[value_slot_] = in_heads(projected[1]).transpose(0, 1).contiguous();
 }
 
-at::Tensor MllamaCrossLayer::forward(at::Tensor x, const nn::Angles&, nn::AttentionContext& context,
-                                     const at::Tensor& rows, Tap*) const {
+at::Tensor GatedCrossLayer::forward(at::Tensor x, const nn::Angles&, nn::AttentionContext& context,
+                                    const at::Tensor& rows, Tap*) const {
   std::vector<nn::SequenceRows> looking;
   std::vector<at::Tensor> places;
   int64_t count = 0;
@@ -74,7 +76,7 @@ at::Tensor MllamaCrossLayer::forward(at::Tensor x, const nn::Angles&, nn::Attent
   return rows.defined() ? x.index_select(0, rows) : x;
 }
 
-at::Tensor MllamaCrossLayer::look(at::Tensor x, const std::vector<nn::SequenceRows>& sequences) const {
+at::Tensor GatedCrossLayer::look(at::Tensor x, const std::vector<nn::SequenceRows>& sequences) const {
   at::Tensor query = query_norm_(query_(attention_norm_(x)).view({x.size(0), heads_, head_dim_}));
   std::vector<at::Tensor> attended, sees;
   bool masked = false;
@@ -88,9 +90,11 @@ at::Tensor MllamaCrossLayer::look(at::Tensor x, const std::vector<nn::SequenceRo
     masked = masked || tiles.defined();
     sees.push_back(tiles.defined() ? tiles.any(1, true).to(x.scalar_type()) : at::ones({rows.count, 1}, x.options()));
   }
-  x = x + attention_gate_.tanh() * output_(at::cat(attended));
+  at::Tensor seen = output_(at::cat(attended)), seeing = masked ? at::cat(sees) : at::Tensor();
+  if (masked && blind_ == Blind::pass) seen = seen * seeing;
+  x = x + attention_gate_.tanh() * seen;
   at::Tensor fed = mlp_(mlp_norm_(x));
-  if (masked) fed = fed * at::cat(sees);
+  if (masked) fed = fed * seeing;
   return x + mlp_gate_.tanh() * fed;
 }
 
