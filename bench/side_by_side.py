@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""`nuri bench` beside transformers on one machine, in one run, on a checkpoint of random weights.
+"""`nuri bench` beside transformers on one machine, in one run, on checkpoints of random weights.
 
-Makes a Llama-3.2-1B-shaped checkpoint in bfloat16 (2.5 GB on disk), then measures both in turn: a prefill of
-`--prompt` tokens that computes the logits of the last position only, and `--tokens` greedy tokens after it. Prints
-medians and the ratios; see bench/README.md.
+Makes a checkpoint of each `--shape` (bench/shapes.py) in bfloat16, then measures both programs in turn: the encoder on
+one picture, where the shape has one; a prefill of `--prompt` tokens of text that computes the logits of the last
+position only; and `--tokens` greedy tokens after it. Prints medians and the ratios; see bench/README.md.
 """
 
 import argparse
@@ -17,73 +17,79 @@ import tempfile
 import time
 from pathlib import Path
 
-SHAPES = {
-    "llama-3.2-1b": dict(hidden_size=2048, intermediate_size=8192, num_hidden_layers=16, num_attention_heads=32,
-                         num_key_value_heads=8, head_dim=64, vocab_size=128256),
-    # For trying the script itself.
-    "tiny": dict(hidden_size=256, intermediate_size=512, num_hidden_layers=2, num_attention_heads=4,
-                 num_key_value_heads=2, head_dim=64, vocab_size=1024),
-}
-ROPE = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 32.0, "low_freq_factor": 1.0,
-        "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+from shapes import SHAPES, Shape
 
 
-def make_checkpoint(folder: Path, shape: str) -> None:
-    """Writes config.json and model.safetensors: normal weights of deviation 0.02, norms of 1."""
+def make_checkpoint(folder: Path, shape: Shape) -> None:
+    """Writes what save_pretrained writes: normal weights of deviation 0.02, norms of 1, biases of 0."""
     import torch
-    from safetensors.torch import save_file
-    from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(**SHAPES[shape], max_position_embeddings=131072, rms_norm_eps=1e-5, tie_word_embeddings=True,
-                         rope_parameters=ROPE, bos_token_id=0, eos_token_id=1, architectures=["LlamaForCausalLM"],
-                         dtype="bfloat16")
+    config = shape.build()
+    config.dtype = "bfloat16"
     with torch.device("meta"):
-        sizes = {name: tensor.shape for name, tensor in LlamaForCausalLM(config).state_dict().items()}
-    sizes.pop("lm_head.weight", None)  # tied
+        model = shape.cls(config).to(torch.bfloat16)
+    model.to_empty(device="cpu")  # without the reference's own slow initialisation
+    model.tie_weights()
     generator = torch.Generator().manual_seed(1)
-    tensors = {}
-    for name, size in sizes.items():
-        tensor = torch.ones(size, dtype=torch.bfloat16)
-        if len(size) > 1:
-            tensor.normal_(0.0, 0.02, generator=generator)
-        tensors[name] = tensor
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    config.save_pretrained(folder)  # last: its presence means that the folder is whole
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if tensor.dim() > 1:
+                tensor.normal_(0.0, 0.02, generator=generator)
+            else:
+                tensor.fill_(0.0 if name.endswith("bias") else 1.0)
+    scratch = folder / "being-made"
+    model.save_pretrained(scratch)
+    for path in sorted(scratch.iterdir(), key=lambda path: path.name == "config.json"):
+        path.rename(folder / path.name)  # config.json last: its presence means that the folder is whole
+    scratch.rmdir()
 
 
 class Transformers:
-    def __init__(self, folder: Path, prompt: int, tokens: int, threads: int):
+    def __init__(self, folder: Path, shape: Shape, options):
         import torch
-        from transformers import AutoModelForCausalLM
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
-        self.torch, self.tokens = torch, tokens
-        torch.set_num_threads(threads)
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
-        generator = torch.Generator().manual_seed(2)
-        self.ids = torch.randint(2, self.model.config.vocab_size, (1, prompt), generator=generator)
-        self.measure(tokens=2)  # first calls allocate and choose kernels
+        self.torch, self.tokens, self.shape = torch, options.tokens, shape
+        torch.set_num_threads(options.threads)
+        torch.manual_seed(2)
+        self.model = shape.cls.from_pretrained(folder, dtype=torch.bfloat16).eval()
+        self.decoder = shape.decoder(self.model)
+        self.ids = torch.randint(2, self.decoder.config.get_text_config().vocab_size, (1, options.prompt))
+        self.pictures = None
+        if shape.image:
+            self.pictures = {name: tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor
+                             for name, tensor in shape.inputs(torch).items()}
 
-    def measure(self, tokens: int | None = None) -> dict[str, float]:
-        tokens = self.tokens if tokens is None else tokens
+    def measure(self) -> dict[str, float]:
         with self.torch.inference_mode():
+            self.run(tokens=min(self.tokens, 2))  # first calls allocate and choose kernels
+            return self.run(self.tokens)
+
+    def run(self, tokens: int) -> dict[str, float]:
+        start = time.perf_counter()
+        output = self.decoder(self.ids, use_cache=True, logits_to_keep=1)
+        after_prefill = time.perf_counter()
+        for _ in range(tokens):
+            token = output.logits[:, -1:].argmax(-1)
+            output = self.decoder(token, past_key_values=output.past_key_values, use_cache=True, logits_to_keep=1)
+        end = time.perf_counter()
+        times = {"prefill_tokens_per_s": self.ids.shape[1] / (after_prefill - start)}
+        if tokens > 0:
+            times["decode_tokens_per_s"] = tokens / (end - after_prefill)
+        if self.pictures:
             start = time.perf_counter()
-            output = self.model(self.ids, use_cache=True, logits_to_keep=1)
-            after_prefill = time.perf_counter()
-            for _ in range(tokens):
-                token = output.logits[:, -1:].argmax(-1)
-                output = self.model(token, past_key_values=output.past_key_values, use_cache=True, logits_to_keep=1)
-            end = time.perf_counter()
-        return {"prefill_tokens_per_s": self.ids.shape[1] / (after_prefill - start),
-                "decode_tokens_per_s": tokens / (end - after_prefill)}
+            self.shape.encode(self.model, self.pictures)
+            times["encode_s"] = time.perf_counter() - start
+        return times
 
 
 class Nuri:
-    def __init__(self, program: Path, folder: Path, prompt: int, tokens: int, threads: int):
-        self.command = [str(program), "bench", str(folder), "-p", str(prompt), "-n", str(tokens),
-                        "-r", "1", "--dtype", "bfloat16", "--threads", str(threads), "--json"]
+    def __init__(self, folder: Path, shape: Shape, options):
+        self.command = [str(options.nuri), "bench", str(folder), "-p", str(options.prompt), "-n", str(options.tokens),
+                        "-r", "1", "--dtype", "bfloat16", "--threads", str(options.threads), "--json"]
+        if shape.image:
+            self.command += ["--image", "{}x{}".format(*shape.image)]
 
     def measure(self) -> dict[str, float]:
         result = subprocess.run(self.command, capture_output=True, text=True, check=False)
@@ -92,33 +98,63 @@ class Nuri:
         return json.loads(result.stdout)
 
 
-MEASURES = {"prefill_tokens_per_s": "prefill, tokens/s", "decode_tokens_per_s": "decode, tokens/s"}
+MEASURES = {"encode_s": "encoder, s", "prefill_tokens_per_s": "prefill, tokens/s",
+            "decode_tokens_per_s": "decode, tokens/s"}
 
 
-def report(samples: dict[str, list[dict[str, float]]]) -> dict:
-    """Prints one line a measure: median (least - greatest) of each side and the ratio of the medians."""
+def measures_of(shape: Shape, options) -> list[str]:
+    return (["encode_s"] if shape.image else []) + ["prefill_tokens_per_s"] + (
+        ["decode_tokens_per_s"] if options.tokens > 0 else [])
+
+
+def faster(measure: str, ours: float, theirs: float) -> float:
+    return theirs / ours if measure.endswith("_s") and not measure.endswith("per_s") else ours / theirs
+
+
+def report(name: str, measures: list[str], samples: dict[str, list[dict[str, float]]]) -> dict:
+    """Prints one line a measure: median (least - greatest) of each side, and how many times faster the first is."""
     summary: dict = {}
-    print(f"{'':<20}" + "".join(f"{side:>28}" for side in samples) + (f"{'ratio':>9}" if len(samples) == 2 else ""))
-    for measure, title in MEASURES.items():
-        medians, line = [], f"{title:<20}"
+    for measure in measures:
+        medians, line = [], f"{name:<18}{MEASURES[measure]:<20}"
         for side, runs in samples.items():
             values = [run[measure] for run in runs]
             medians.append(statistics.median(values))
             summary.setdefault(side, {})[measure] = medians[-1]
-            line += f"{f'{medians[-1]:.2f} ({min(values):.2f} - {max(values):.2f})':>28}"
+            digits = 3 if measure == "encode_s" else 1
+            text = f"{medians[-1]:.{digits}f} ({min(values):.{digits}f} - {max(values):.{digits}f})"
+            line += f"{text:>28}"
         if len(medians) == 2:
-            summary.setdefault("ratio", {})[measure] = medians[0] / medians[1]
-            line += f"{medians[0] / medians[1]:>8.2f}x"
-        print(line)
+            summary.setdefault("ratio", {})[measure] = faster(measure, *medians)
+            line += f"{faster(measure, *medians):>8.2f}x"
+        print(line, flush=True)
     return summary
+
+
+def measure_shape(name: str, folder: Path, options) -> dict:
+    shape = SHAPES[name]
+    if not (folder / "config.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        make_checkpoint(folder, shape)
+    kinds = {"nuri": Nuri, "transformers": Transformers}
+    sides = {side: kind(folder, shape, options) for side, kind in kinds.items() if options.only in (None, side)}
+    if "nuri" in sides:
+        sides["nuri"].measure()  # brings the file into memory
+    samples: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+    measures = measures_of(shape, options)
+    for repetition in range(options.repetitions):
+        for side, runner in sides.items():
+            samples[side].append(runner.measure())
+            numbers = ", ".join(f"{MEASURES[key]} {samples[side][-1][key]:.3f}" for key in measures)
+            print(f"{name} {repetition + 1}/{options.repetitions} {side}: {numbers}", file=sys.stderr, flush=True)
+    return {"medians": report(name, measures, samples), "samples": samples}
 
 
 def main() -> None:
     root = Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nuri", type=Path, default=root / "build/release/nuri", help="the program")
-    parser.add_argument("--shape", choices=SHAPES, default="llama-3.2-1b")
-    parser.add_argument("--model", type=Path, help="keep the checkpoint in this folder, or use the one already there")
+    parser.add_argument("--shape", choices=SHAPES, nargs="+", default=["llama-3.2-1b"])
+    parser.add_argument("--models", type=Path, help="keep the checkpoints in this folder, or use those already there")
     parser.add_argument("-p", "--prompt", type=int, default=512)
     parser.add_argument("-n", "--tokens", type=int, default=128)
     parser.add_argument("-r", "--repetitions", type=int, default=5)
@@ -126,35 +162,17 @@ def main() -> None:
     parser.add_argument("--only", choices=["nuri", "transformers"], help="measure one side")
     parser.add_argument("--json", type=Path, help="also write the medians and every sample to this file")
     options = parser.parse_args()
-    if min(options.prompt, options.tokens, options.repetitions, options.threads) < 1:
-        parser.error("--prompt, --tokens, --repetitions and --threads: expected 1 or more")
+    if min(options.prompt, options.repetitions, options.threads) < 1 or options.tokens < 0:
+        parser.error("--prompt, --repetitions and --threads: expected 1 or more; --tokens: 0 or more")
     if options.only != "transformers" and not os.access(options.nuri, os.X_OK):
         parser.error(f"--nuri: {options.nuri}: found no program; build the target nuri_cli first")
 
-    scratch = None
-    if options.model is None:
-        scratch = tempfile.mkdtemp(prefix="nuri-bench-")
-    folder = options.model or Path(scratch)
+    scratch = None if options.models else tempfile.mkdtemp(prefix="nuri-bench-")
     try:
-        if not (folder / "config.json").exists():
-            make_checkpoint(folder, options.shape)
-        sides = {}
-        arguments = (folder, options.prompt, options.tokens, options.threads)
-        if options.only != "transformers":
-            sides["nuri"] = Nuri(options.nuri, *arguments)
-            sides["nuri"].measure()  # brings the file into memory
-        if options.only != "nuri":
-            sides["transformers"] = Transformers(*arguments)
-        samples: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
-        for repetition in range(options.repetitions):
-            for side, runner in sides.items():
-                samples[side].append(runner.measure())
-                numbers = ", ".join(f"{title} {samples[side][-1][key]:.2f}" for key, title in MEASURES.items())
-                print(f"{repetition + 1}/{options.repetitions} {side}: {numbers}", file=sys.stderr, flush=True)
-        summary = report(samples)
+        found = {name: measure_shape(name, Path(options.models or scratch) / name, options) for name in options.shape}
         if options.json:
-            options.json.write_text(json.dumps({"options": vars(options), "medians": summary, "samples": samples},
-                                               indent=2, default=str) + "\n")
+            told = {"options": vars(options), "shapes": found}
+            options.json.write_text(json.dumps(told, indent=2, default=str) + "\n")
     finally:
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)

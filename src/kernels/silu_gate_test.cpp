@@ -47,9 +47,38 @@ TEST_P(SiluGate, ExtremeValues) {
   }
 }
 
+TEST_P(SiluGate, QuickGeluIsItsFormulaAtEveryLengthAndType) {
+  for (Element type : all_elements()) {
+    const double unit = type == Element::float32 ? 4e-7 : type == Element::float16 ? 0x1p-10 : 0x1p-7;
+    for (int64_t count : {0, 1, 7, 8, 9, 15, 16, 17, 100, 1001}) {
+      CounterRandom random(static_cast<uint64_t>(count));
+      Buffer x(type, count), out(type, count, 3);
+      x.set_random(random, 4.0);
+      quick_gelu(x.data(), out.data(), type, count);
+      for (int64_t i = 0; i < count; ++i) {
+        const double expected = x.get(i) / (1 + std::exp(-1.702 * x.get(i)));
+        ASSERT_NEAR(out.get(i), expected, std::abs(expected) * unit + 1e-7) << x.get(i);
+      }
+      ASSERT_TRUE(out.guard_is_whole());
+    }
+  }
+}
+
+TEST_P(SiluGate, QuickGeluOfExtremeValues) {
+  std::vector<float> x{0, 1e30f, INFINITY, -60, -1e30f, NAN};
+  quick_gelu(x.data(), x.data(), Element::float32, static_cast<int64_t>(x.size()));  // in place
+  EXPECT_EQ(x[0], 0);
+  EXPECT_EQ(x[1], 1e30f);
+  EXPECT_EQ(x[2], INFINITY);
+  EXPECT_LE(std::abs(x[3]), 1e-6f);
+  EXPECT_LE(std::abs(x[4]), 1e-6f);
+  EXPECT_TRUE(std::isnan(x[5]));
+}
+
 TEST(SiluGateChecks, RefusesANegativeCount) {
   float value = 0;
   EXPECT_THROW(silu_gate(&value, &value, &value, Element::float32, -1), Error);
+  EXPECT_THROW(quick_gelu(&value, &value, Element::float32, -1), Error);
 }
 
 }  // namespace

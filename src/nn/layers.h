@@ -13,6 +13,9 @@ class Linear {
  public:
   Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation = 0.02);
   at::Tensor operator()(const at::Tensor& x) const { return ops::linear(x, factor_.weight, factor_.bias); }
+  at::Tensor activated(const at::Tensor& x, ops::Activation activation) const {
+    return ops::linear_activated(x, factor_.weight, factor_.bias, activation);
+  }
   const at::Tensor& weight() const { return factor_.weight; }
   // Each of several layers' outputs for the same x: one call where one kernel can make them all.
   static std::vector<at::Tensor> together(const at::Tensor& x, std::initializer_list<const Linear*> layers);

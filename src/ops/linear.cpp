@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 
 #include <algorithm>
 
@@ -111,6 +112,50 @@ std::vector<at::Tensor> linears(const at::Tensor& x, std::span<const Factor> fac
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   Factor factor{weight, bias};
   return linears(x, {&factor, 1})[0];
+}
+
+namespace {
+
+using PointwiseLinear = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
+                                   c10::string_view, c10::List<std::optional<at::Scalar>>,
+                                   std::optional<c10::string_view>);
+
+// oneDNN's product with an activation behind it; nothing in a libtorch that was built without.
+std::optional<c10::TypedOperatorHandle<PointwiseLinear>> pointwise_linear() {
+  static const auto found = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
+  if (!found) return {};
+  return found->typed<PointwiseLinear>();
+}
+
+struct PostOperation {
+  c10::string_view name, algorithm;
+};
+
+std::optional<PostOperation> post_operation(Activation activation) {
+  switch (activation) {
+    case Activation::gelu:
+      return PostOperation{"gelu", "none"};
+    case Activation::gelu_tanh:
+      return PostOperation{"gelu", "tanh"};
+    case Activation::relu:
+      return PostOperation{"relu", ""};
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+at::Tensor linear_activated(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                            Activation activation) {
+  Factor factor{weight, bias};
+  auto behind = post_operation(activation);
+  bool fused = behind && fits(x, factor) && x.scalar_type() == at::kBFloat16 && multiplies_fast(at::kBFloat16) &&
+               weight.is_contiguous() && count_rows(x) > kFewRows;
+  auto product = fused ? pointwise_linear() : std::nullopt;
+  if (!product) return activate(linear(x, weight, bias), activation);
+  return product->call(x.contiguous(), weight, bias.defined() ? std::optional(bias) : std::nullopt, behind->name,
+                       c10::List<std::optional<at::Scalar>>(), behind->algorithm);
 }
 
 }  // namespace nuri::ops

@@ -36,22 +36,4 @@ std::optional<Activation> activation_from_name(std::string_view name) {
   return {};
 }
 
-at::Tensor activate(const at::Tensor& x, Activation activation) {
-  switch (activation) {
-    case Activation::gelu:
-      return at::gelu(x);
-    case Activation::gelu_tanh:
-      return at::gelu(x, "tanh");
-    case Activation::quick_gelu:
-      return x * at::sigmoid(1.702 * x);
-    case Activation::relu:
-      return at::relu(x);
-    case Activation::silu:
-      return at::silu(x);
-    case Activation::tanh:
-      return at::tanh(x);
-  }
-  TORCH_INTERNAL_ASSERT(false);
-}
-
 }  // namespace nuri::ops

@@ -15,6 +15,11 @@ namespace nuri::ops {
 // one that is the transposed view of rows [K, N].
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
 
+enum class Activation { gelu, gelu_tanh, quick_gelu, relu, silu, tanh };
+// activate(linear(x, weight, bias), activation), in one pass where libtorch's product can do it.
+at::Tensor linear_activated(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                            Activation activation);
+
 // Weight [N, K] and bias [N], or none, of a product.
 struct Factor {
   at::Tensor weight, bias;
@@ -59,7 +64,6 @@ void paged_attention(const at::Tensor& query, const at::Tensor& keys, const at::
 // Row i of x [N, K, D] becomes position offsets[i] of block blocks[i] of `cache` [blocks, K, 16, D]; both [N] int64.
 void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, at::Tensor& cache);
 
-enum class Activation { gelu, gelu_tanh, quick_gelu, relu, silu, tanh };
 // By the reference's name ("gelu_pytorch_tanh"); nothing for a name that is not known.
 std::optional<Activation> activation_from_name(std::string_view name);
 at::Tensor activate(const at::Tensor& x, Activation activation);

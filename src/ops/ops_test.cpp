@@ -29,6 +29,26 @@ TEST(Linear, IsTheProductInEveryType) {
         }
 }
 
+TEST(Linear, ActivatedInOnePassIsItsFormula) {
+  at::manual_seed(4);
+  for (auto [type, tolerance] : {std::pair{at::kFloat, 1e-5}, {at::kBFloat16, 1.5e-2}, {at::kHalf, 2e-3}})
+    for (const auto& shape : std::vector<std::vector<int64_t>>{{3, 33}, {40, 33}, {2, 19, 33}})
+      for (Activation activation : {Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu, Activation::relu,
+                                    Activation::silu, Activation::tanh})
+        for (bool with_bias : {false, true}) {
+          at::Tensor x = at::randn(shape).to(type), weight = at::randn({70, 33}).to(type);
+          at::Tensor bias = with_bias ? at::randn({70}).to(type) : at::Tensor();
+          at::Tensor exact = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
+          if (with_bias) exact = exact + bias.to(at::kDouble);
+          at::Tensor found = ops::linear_activated(x, weight, bias, activation);
+          EXPECT_EQ(found.scalar_type(), type);
+          EXPECT_LT(relative_error(found, activate(exact, activation)), tolerance)
+              << at::IntArrayRef(shape) << " " << static_cast<int>(activation) << " " << type;
+        }
+  at::Tensor x = at::randn({40, 8}).to(at::kBFloat16), weight = at::randn({8, 8}).to(at::kBFloat16);
+  EXPECT_TRUE(ops::linear_activated(x, weight.set_requires_grad(true), {}, Activation::gelu).requires_grad());
+}
+
 TEST(Linear, ManyBlocksOfAWideWeight) {
   at::Tensor x = at::randn({17, 30000}).to(at::kBFloat16), weight = at::randn({300, 30000}).to(at::kBFloat16);
   EXPECT_LT(relative_error(ops::linear(x, weight), at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t())), 1e-2);

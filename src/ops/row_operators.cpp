@@ -104,7 +104,32 @@ at::Tensor silu_gate(const at::Tensor& gate, const at::Tensor& up) {
   return y;
 }
 
+at::Tensor quick_gelu(const at::Tensor& x) {
+  if (!kernels_may_run({x})) return x * at::sigmoid(1.702 * x);
+  at::Tensor in = in_order(x), y = at::empty_like(in);
+  kernels::quick_gelu(in.const_data_ptr(), y.mutable_data_ptr(), element_of(y), y.numel());
+  return y;
+}
+
 }  // namespace
+
+at::Tensor activate(const at::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::gelu:
+      return at::gelu(x);
+    case Activation::gelu_tanh:
+      return at::gelu(x, "tanh");
+    case Activation::quick_gelu:
+      return quick_gelu(x);
+    case Activation::relu:
+      return at::relu(x);
+    case Activation::silu:
+      return at::silu(x);
+    case Activation::tanh:
+      return at::tanh(x);
+  }
+  TORCH_INTERNAL_ASSERT(false);
+}
 
 at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
   bool fits = activation == Activation::silu && gate.sizes() == up.sizes() && gate.scalar_type() == up.scalar_type();

@@ -72,6 +72,7 @@ constexpr int kWeightBits = 22;
   void column_sums(const ColumnSums& job);                                                              \
   void paged_head(const PagedHead& job);                                                                \
   void silu_gate(const void* gate, const void* up, void* out, Element type, int64_t count);             \
+  void quick_gelu(const void* x, void* out, Element type, int64_t count);                               \
   void weighted_bytes(const WeightedBytes& job);                                                        \
   }
 NURI_DECLARE_KERNELS(scalar)

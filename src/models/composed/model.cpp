@@ -158,7 +158,6 @@ std::unique_ptr<Model> make_composed(const ConfigReader& config, const WeightVie
 NameRules composed_names(const ConfigReader& config) {
   NameRules rules;
   rules.ignored = {"*rotary_emb.inv_freq", "*embeddings.position_ids"};
-  if (parse_composed_config(config).text.tied_embeddings) rules.ignored.push_back("language_model.lm_head.weight");
   return rules;
 }
 

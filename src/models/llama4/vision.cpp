@@ -69,8 +69,8 @@ at::Tensor Llama4Vision::operator()(const at::Tensor& pixels) const {
   for (const auto& layer : layers_) rows = layer.forward(rows, x.size(0), cosine, sine);
   x = norm_after_(rows).view(x.sizes()).narrow(1, 0, config_.patches());
   at::Tensor tokens = shuffle_pixels(x, config_.shuffle);  // [N, P / r^2, D r^2]
-  at::Tensor inner = ops::activate(adapter_in_(tokens), ops::Activation::gelu);
-  return ops::activate(adapter_out_(inner), ops::Activation::gelu);
+  at::Tensor inner = adapter_in_.activated(tokens, ops::Activation::gelu);
+  return adapter_out_.activated(inner, ops::Activation::gelu);
 }
 
 }  // namespace nuri

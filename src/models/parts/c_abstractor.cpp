@@ -17,6 +17,16 @@ int64_t squeezed(int64_t in) {
   return std::max<int64_t>(static_cast<int64_t>(std::nearbyint(0.25 * static_cast<double>(in))), 1);
 }
 
+// The windows of an adaptive average pooling along one side, as a product: [to, from].
+at::Tensor pooling_windows(int64_t from, int64_t to) {
+  at::Tensor windows = at::zeros({to, from});
+  for (int64_t row = 0; row < to; ++row) {
+    int64_t begin = row * from / to, end = ((row + 1) * from + to - 1) / to;
+    windows.select(0, row).narrow(0, begin, end - begin).fill_(1.0 / static_cast<double>(end - begin));
+  }
+  return windows;
+}
+
 }  // namespace
 
 RegBlock::RegBlock(const WeightView& weights, int64_t in, int64_t out)
@@ -34,6 +44,7 @@ RegBlock::RegBlock(const WeightView& weights, int64_t in, int64_t out)
 }
 
 at::Tensor RegBlock::depthwise(const at::Tensor& x) const {
+  if (x.is_meta()) return at::empty_like(x);  // libtorch has no convolution of shapes alone
   at::Tensor planes = x.permute({0, 3, 1, 2});
   at::Tensor made = at::conv2d(planes, kernel_, {}, /*stride=*/1, /*padding=*/1, /*dilation=*/1, kernel_.size(0));
   return made.permute({0, 2, 3, 1}).contiguous();
@@ -49,7 +60,7 @@ at::Tensor RegBlock::operator()(const at::Tensor& x) const {
 
 CAbstractor::CAbstractor(const WeightView& weights, const ConnectorConfig& config)
     : side_(config.side),
-      rows_(std::llround(std::sqrt(static_cast<double>(config.queries)))),
+      windows_(pooling_windows(config.side, std::llround(std::sqrt(static_cast<double>(config.queries))))),
       positions_(weights.get("position_embedding", {1, config.side * config.side, config.in})) {
   for (int64_t block = 0; block < config.depth; ++block)
     before_.emplace_back(weights / "before" / block, block == 0 ? config.in : config.hidden, config.hidden);
@@ -62,7 +73,9 @@ CAbstractor::CAbstractor(const WeightView& weights, const ConnectorConfig& confi
 at::Tensor CAbstractor::operator()(const at::Tensor& patches) const {
   at::Tensor x = (patches + positions_).unflatten(1, {side_, side_});
   for (const RegBlock& block : before_) x = block(x);
-  x = at::adaptive_avg_pool2d(x.permute({0, 3, 1, 2}), {rows_, rows_}).permute({0, 2, 3, 1}).contiguous();
+  at::Tensor windows = windows_.to(x.options());
+  x = at::matmul(windows, x.flatten(2)).unflatten(2, {side_, -1});  // [N, rows, side, C]
+  x = at::matmul(windows, x);                                       // [N, rows, rows, C]
   for (const RegBlock& block : after_) x = block(x);
   x = x.flatten(1, 2);
   for (size_t layer = 0; layer < readout_.size(); ++layer) x = readout_[layer](layer == 0 ? x : swish(x));

@@ -38,7 +38,8 @@ class CAbstractor {
   at::Tensor operator()(const at::Tensor& patches) const;
 
  private:
-  int64_t side_, rows_;
+  int64_t side_;
+  at::Tensor windows_;    // of the pooling, along one side
   at::Tensor positions_;  // [1, side * side, in]
   std::vector<RegBlock> before_, after_;
   std::vector<nn::Linear> readout_;

@@ -14,7 +14,7 @@ class MlpConnector {
         second_(weights / "linear_2", hidden, out, bias),
         activation_(activation) {}
   // [..., in] -> [..., out]
-  at::Tensor operator()(const at::Tensor& x) const { return second_(ops::activate(first_(x), activation_)); }
+  at::Tensor operator()(const at::Tensor& x) const { return second_(first_.activated(x, activation_)); }
 
  private:
   nn::Linear first_, second_;

@@ -50,7 +50,7 @@ at::Tensor OptBlock::forward(at::Tensor x, nn::AttentionContext& context, const 
   if (rows.defined()) x = x.index_select(0, rows), attended = attended.index_select(0, rows);
   x = x + output_(attended);
   if (!norm_first_) x = attention_norm_(x);
-  x = x + second_(ops::activate(first_(norm_first_ ? mlp_norm_(x) : x), activation_));
+  x = x + second_(first_.activated(norm_first_ ? mlp_norm_(x) : x, activation_));
   return norm_first_ ? x : mlp_norm_(x);
 }
 

@@ -34,7 +34,7 @@ QFormerFeedForward::QFormerFeedForward(const WeightView& first, const WeightView
       activation_(activation_named(config.activation, "hidden_act")) {}
 
 at::Tensor QFormerFeedForward::operator()(const at::Tensor& x) const {
-  return norm_(second_(ops::activate(first_(x), activation_)) + x);
+  return norm_(second_(first_.activated(x, activation_)) + x);
 }
 
 QFormerLayer::QFormerLayer(const WeightView& weights, const QFormerConfig& config, int64_t picture_width, int64_t layer)

@@ -52,7 +52,7 @@ T5FeedForward::T5FeedForward(const WeightView& weights, const T5Config& c)
 }
 
 at::Tensor T5FeedForward::operator()(const at::Tensor& x) const {
-  if (!second_) return output_(ops::activate(first_(x), activation_));
+  if (!second_) return output_(first_.activated(x, activation_));
   auto wide = nn::Linear::together(x, {&first_, &*second_});
   return output_(ops::gated(wide[0], wide[1], activation_));
 }

@@ -9,7 +9,7 @@ namespace nuri {
 class EncoderMlp {
  public:
   EncoderMlp(const WeightView& weights, const EncoderConfig& config);
-  at::Tensor operator()(const at::Tensor& x) const { return second_(ops::activate(first_(x), activation_)); }
+  at::Tensor operator()(const at::Tensor& x) const { return second_(first_.activated(x, activation_)); }
 
  private:
   nn::Linear first_, second_;

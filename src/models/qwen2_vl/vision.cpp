@@ -129,7 +129,11 @@ class Layer : public QwenVisionLayer {
 
  private:
   void attend(RowSum& x, const nn::Angles& angles, const RowGroups& group) const {
-    auto normed = [&](int64_t begin, int64_t count) { return attention_norm_(x.rows(begin, count)); };
+    at::Tensor all;  // of a group that is one piece, the rows behind the norm: made once
+    if (group.rows() <= kPiece) all = attention_norm_(x.rows(group.begin, group.rows()));
+    auto normed = [&](int64_t begin, int64_t count) {
+      return all.defined() ? all : attention_norm_(x.rows(begin, count));
+    };
     at::Tensor keys = in_pieces(group.begin, group.rows(), [&](int64_t begin, int64_t count) {
       return attention_.keys(normed(begin, count), narrow(angles, begin, count));
     });
@@ -267,7 +271,7 @@ at::Tensor QwenVision::merge(const at::Tensor& x) const {
   int64_t unit = config_.merge * config_.merge;
   return in_pieces(0, x.size(0) / unit, [&](int64_t begin, int64_t count) {
     at::Tensor rows = norm_(x.narrow(0, begin * unit, count * unit)).view({count, -1});
-    return merge_second_(ops::activate(merge_first_(rows), ops::Activation::gelu));
+    return merge_second_(merge_first_.activated(rows, ops::Activation::gelu));
   });
 }
 
