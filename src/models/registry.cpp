@@ -7,6 +7,7 @@
 #include "models/blip2/processor.h"
 #include "models/composed/model.h"
 #include "models/composed/processor.h"
+#include "models/composed/retrieval.h"
 #include "models/contrastive/model.h"
 #include "models/contrastive/naflex_processor.h"
 #include "models/contrastive/processor.h"
@@ -50,6 +51,7 @@ const std::vector<Family>& families() {
       {"InternVLChatModel", make_internvl, internvl_names, make_internvl_processor, make_internvl_pictures},
       {"NVLM_D", make_internvl, internvl_names, make_internvl_processor, make_internvl_pictures},
       {"NuriComposed", make_composed, composed_names, make_composed_processor, make_composed_pictures},
+      {"NuriComposedRetrieval", make_composed_retrieval, composed_retrieval_names, nullptr},
       {"MllamaForConditionalGeneration", make_mllama, mllama_names, make_mllama_processor, make_mllama_pictures},
       {"MllamaForCausalLM", make_mllama_text, mllama_text_names, make_text_processor},
       {"Qwen2VLForConditionalGeneration", make_qwen2_vl, qwen2_vl_names, make_qwen2_vl_processor,
@@ -89,6 +91,7 @@ const Family& family_of(const ConfigReader& config) {
                                                              {"internvl_chat", "InternVLChatModel"},
                                                              {"NVLM_D", "NVLM_D"},
                                                              {"nuri_composed", "NuriComposed"},
+                                                             {"nuri_composed_retrieval", "NuriComposedRetrieval"},
                                                              {"mllama", "MllamaForConditionalGeneration"},
                                                              {"mllama_text_model", "MllamaForCausalLM"},
                                                              {"qwen2_vl", "Qwen2VLForConditionalGeneration"},

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "models/composed/retrieval.h"
+#include "models/registry.h"
 #include "tasks/model_folder.h"
 #include "train/evaluation.h"
 #include "train/recipe.h"
@@ -33,6 +35,17 @@ Json match_names(Model& model, const ModelOptions& model_options, const Evaluati
   return evaluate_names(*embedder, *pairs, options);
 }
 
+Json try_q_former(Model& model, const ModelOptions& model_options, const EvaluationOptions& options) {
+  auto* retrieval = dynamic_cast<ComposedRetrieval*>(&model);
+  if (retrieval == nullptr)
+    throw Error(ErrorKind::usage, fmt::format("{}: found another model, expected a NuriComposedRetrieval, which has a "
+                                              "Q-Former that reads texts",
+                                              model_options.model));
+  auto folder = find_model(model_options.model);
+  c10::InferenceMode inference;
+  return evaluate_queries(*retrieval, folder, *open_picture_processor(folder), options);
+}
+
 }  // namespace
 
 std::string evaluate(const EvalRequest& request) {
@@ -44,6 +57,8 @@ std::string evaluate(const EvalRequest& request) {
   if (model_options.model.empty()) model_options.model = trained_model(recipe);
   OpenedModel opened = open_model(model_options);
   if (options.kind == EvaluationOptions::Kind::names) return match_names(*opened.model, model_options, options).dump();
+  if (options.kind == EvaluationOptions::Kind::q_former)
+    return try_q_former(*opened.model, model_options, options).dump();
   auto* model = dynamic_cast<CausalLM*>(opened.model.get());
   if (model == nullptr)
     throw Error(ErrorKind::usage, fmt::format("{}: this model gives no answers", model_options.model));

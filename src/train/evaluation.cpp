@@ -163,8 +163,13 @@ EvaluationOptions read_evaluation_options(const ConfigReader& reader) {
   if (options.batch < 1) reader.reject("batch", "at least 1");
   options.data = reader.optional("data", options.data);
   auto kind = reader.optional<std::string>("kind", "conversation");
-  if (kind != "conversation" && kind != "names") reader.reject("kind", "conversation or names");
-  if (kind == "names") options.kind = EvaluationOptions::Kind::names;
+  if (kind == "names") {
+    options.kind = EvaluationOptions::Kind::names;
+  } else if (kind == "q_former") {
+    options.kind = EvaluationOptions::Kind::q_former;
+  } else if (kind != "conversation") {
+    reader.reject("kind", "conversation, names or q_former");
+  }
   ConfigReader films = reader.child_or_empty("films");
   options.films = films.optional("count", options.films);
   if (options.films < 0) films.reject("count", "at least 0");

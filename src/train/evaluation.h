@@ -10,9 +10,12 @@
 
 namespace nuri {
 
+class ComposedRetrieval;
+
 struct EvaluationOptions {
-  // What is measured: answers to questions about scenes, or which name of all fits a picture of one object best.
-  enum class Kind { conversation, names } kind = Kind::conversation;
+  // What is measured: answers to questions about scenes; which name of all fits a picture of one object best; or the
+  // three outputs of a Q-Former without a decoder.
+  enum class Kind { conversation, names, q_former } kind = Kind::conversation;
   int64_t scenes = 500;
   uint64_t seed = 1000;
   int64_t batch = 16;               // questions at once
@@ -36,5 +39,12 @@ Json evaluate_emoji_world(CausalLM& model, const Processor& processor, const std
 // "english": {"right", "asked", "share", "above_category"}, "korean": {...}, "table": text}. `above_category`: the
 // share, of pictures whose category has a word, that fit their own name better than that word.
 Json evaluate_names(Embedder& model, const PairProcessor& processor, const EvaluationOptions& options);
+
+// Of pictures of single objects, of the held-out split, and by language, the share whose name is the nearest of all
+// objects' ("contrast"), the share of right yes and no to its own and to another name ("match"), and the share whose
+// name is told as it is ("grounded_text"): {"scenes", "objects", "english": {...}, "korean": {...}, "table": text}.
+// `folder` holds the tokenizer.
+Json evaluate_queries(ComposedRetrieval& model, const std::filesystem::path& folder, const PictureProcessor& processor,
+                      const EvaluationOptions& options);
 
 }  // namespace nuri

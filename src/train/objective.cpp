@@ -5,6 +5,7 @@
 #include "train/objectives/conversation.h"
 #include "train/objectives/dense.h"
 #include "train/objectives/names.h"
+#include "train/objectives/q_former.h"
 
 namespace nuri {
 
@@ -21,8 +22,10 @@ std::unique_ptr<Objective> make_objective(const ObjectiveContext& context) {
     objective = make_conversation_objective(context);
   } else if (kind == "names") {
     objective = make_names_objective(context);
+  } else if (kind == "q_former") {
+    objective = make_q_former_objective(context);
   } else {
-    context.options.reject("kind", "dense, contrastive, names, alignment or conversation");
+    context.options.reject("kind", "dense, contrastive, names, alignment, conversation or q_former");
   }
   context.options.refuse_unknown_keys();
   return objective;

@@ -35,7 +35,8 @@ struct ObjectiveContext {
   uint64_t seed;
 };
 
-// By `kind` of the options: "dense", "contrastive", "names", "alignment" or "conversation". Refuses unknown keys.
+// By `kind` of the options: "dense", "contrastive", "names", "alignment", "conversation" or "q_former". Refuses unknown
+// keys.
 std::unique_ptr<Objective> make_objective(const ObjectiveContext& context);
 
 }  // namespace nuri

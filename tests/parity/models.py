@@ -56,7 +56,7 @@ def make(family, seed, folder, config=None):
         outputs = {name: value.float().contiguous().clone() for name, value in found.items() if value is not None}
         if family.features:
             outputs |= family.features(model, inputs)
-        if "logits" in outputs and "input_ids" in inputs:
+        if family.generated and "logits" in outputs and "input_ids" in inputs:
             outputs["sequences"] = greedy(model, inputs, family.generated)
     save_file(inputs, folder / "inputs.safetensors")
     save_file(outputs, folder / "outputs.safetensors")

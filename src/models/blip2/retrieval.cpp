@@ -6,12 +6,10 @@
 #include "models/blip2/model.h"
 #include "models/parts/blip_vision.h"
 #include "models/parts/inputs.h"
-#include "models/parts/qformer.h"
+#include "models/parts/query_reader.h"
 
 namespace nuri {
 namespace {
-
-at::Tensor unit(const at::Tensor& x) { return x / x.norm(2, -1, true).clamp_min(1e-12); }
 
 // The Q-Former on pictures and texts, without a language model.
 class Blip2Retrieval : public Model, public MediaEncoder {
@@ -19,12 +17,8 @@ class Blip2Retrieval : public Model, public MediaEncoder {
   Blip2Retrieval(const WeightView& weights, const Blip2Config& config)
       : config_(config),
         vision_(weights / "vision_model", config.vision),
-        queries_(weights.get("query_tokens", {1, config.queries, config.qformer.encoder.width})),
-        words_(weights / "embeddings", config.qformer),
-        qformer_(weights / "qformer", weights / "qformer" / "layernorm", config.qformer, config.vision.encoder.width),
-        picture_projection_(weights / "vision_projection", config.qformer.encoder.width, config.image_text_width, true),
-        text_projection_(weights / "text_projection", config.qformer.encoder.width, config.image_text_width, true),
-        match_(weights / "itm_head", config.qformer.encoder.width, 2, true) {}
+        reader_(weights, weights,
+                {config.qformer, config.queries, config.vision.encoder.width, config.image_text_width}) {}
 
   NamedTensors forward(const NamedTensors& inputs) override {
     refuse_unknown_inputs(inputs, {"pixel_values", "input_ids", "attention_mask", "use_image_text_matching_head"});
@@ -38,13 +32,13 @@ class Blip2Retrieval : public Model, public MediaEncoder {
 
   NamedTensors picture_inputs(int64_t, int64_t) const override { return one_picture(config_.vision); }
   at::Tensor encode_pictures(const NamedTensors& pictures) override {
-    return embed_pictures(vision_.encode(vision_.pixels(pictures)).last);
+    return reader_.embed_pictures(vision_.encode(vision_.pixels(pictures)).last);
   }
 
  private:
   struct Text {
-    at::Tensor ids, mask;   // [B, T], without image tokens
-    at::Tensor query_mask;  // [B, Q], what the mask says of those
+    QueryReader::Text words;  // without image tokens
+    at::Tensor query_mask;    // [B, Q], what the mask says of those
   };
 
   // Newer processors put image tokens in front, which the queries stand for.
@@ -62,50 +56,32 @@ class Blip2Retrieval : public Model, public MediaEncoder {
     mask = mask.to(at::kBool);
     at::Tensor query_mask =
         config_.image_token ? mask.narrow(1, 0, skipped) : at::ones({ids.size(0), config_.queries}, at::kBool);
-    return {ids.narrow(1, skipped, length), mask.narrow(1, skipped, length), query_mask};
+    return {{ids.narrow(1, skipped, length), mask.narrow(1, skipped, length)}, query_mask};
   }
 
-  at::Tensor queries_for(const at::Tensor& pictures) const { return queries_.expand({pictures.size(0), -1, -1}); }
-
-  // Queries and text read each other and the picture: does each text fit its picture? -> logits [B, 2], no and yes
   NamedTensors match(const at::Tensor& pictures, const Text& text) const {
-    if (text.ids.size(0) != pictures.size(0))
-      throw Error(ErrorKind::usage, fmt::format("input_ids: found {} texts, expected {}, one for each picture",
-                                                text.ids.size(0), pictures.size(0)));
-    at::Tensor queries = queries_for(pictures), words = words_(text.ids, "input_ids");
-    at::Tensor mask = at::cat({text.query_mask, text.mask}, 1);
-    at::Tensor states = qformer_(at::cat({queries, words}, 1), config_.queries, pictures, mask);
-    at::Tensor logits = match_(states.narrow(1, 0, config_.queries)).mean(1);
+    at::Tensor states = reader_.read_together(pictures, text.words, text.query_mask);
+    at::Tensor logits = reader_.match(states);
     return {{"logits_per_image", logits},
             {"logits_per_text", logits.t().contiguous()},
             {"text_embeds", states},
             {"image_embeds", pictures}};
   }
 
-  // [N, P, E] -> unit vectors [N, Q, C]
-  at::Tensor embed_pictures(const at::Tensor& pictures) const {
-    return unit(picture_projection_(qformer_(queries_for(pictures), config_.queries, pictures)));
-  }
-
-  // Each text against each picture: the cosine with the query that fits best -> [N, B]
   NamedTensors contrast(const at::Tensor& pictures, const Text& text) const {
-    at::Tensor seen = embed_pictures(pictures);
-    at::Tensor states = qformer_(words_(text.ids, "input_ids"), 0, {}, text.mask);
-    at::Tensor read = unit(text_projection_(states.select(1, 0)));
-    at::Tensor logits = std::get<0>(at::matmul(seen, read.t()).max(1));
+    at::Tensor seen = reader_.embed_pictures(pictures);
+    QueryReader::Read read = reader_.read(text.words);
+    at::Tensor logits = QueryReader::contrast(seen, read.vectors);
     return {{"logits_per_image", logits},
             {"logits_per_text", logits.t().contiguous()},
-            {"text_embeds", read},
+            {"text_embeds", read.vectors},
             {"image_embeds", seen},
-            {"text_model_output.last_hidden_state", states}};
+            {"text_model_output.last_hidden_state", read.states}};
   }
 
   Blip2Config config_;
   BlipVision vision_;
-  at::Tensor queries_;  // [1, Q, D]
-  QFormerWords words_;
-  QFormer qformer_;
-  nn::Linear picture_projection_, text_projection_, match_;
+  QueryReader reader_;
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ using Fusion = ComposedConfig::Fusion;
 
 constexpr int64_t kMostVocabulary = int64_t{1} << 30;
 
-void read_encoder_table(const ConfigReader& config, ComposedConfig& c) {
+void read_encoder_table(const ConfigReader& config, ComposedEyes& c) {
   c.vision = parse_vision_config(config, "siglip_vision_model");
   constexpr const char* kKey = "vision_feature_layer";
   int64_t layers = c.vision.encoder.layers;
@@ -89,10 +89,16 @@ void read_resolution(const ConfigReader& config, ComposedConfig& c) {
     config.reject(type == "tiles" ? "thumbnail" : "type", "tiles with a thumbnail, which a hybrid puts into the text");
 }
 
-void refuse_unknown_keys(const ConfigReader& config) {
-  const std::vector<std::string> known = {
-      "architectures", "model_type", "dtype",   "torch_dtype", "transformers_version", "image_token_id", "encoder",
-      "connector",     "fusion",     "decoder", "resolution"};
+void read_connector(const ConfigReader& config, int64_t out, bool with_text, ComposedEyes& c) {
+  int64_t side = c.vision.image_size / c.vision.patch_size;
+  int64_t width = c.vision.encoder.width * static_cast<int64_t>(c.feature_layers.size());
+  c.connector = parse_connector_config(config.child("connector"), side, width, out, with_text);
+}
+
+void refuse_unknown_keys(const ConfigReader& config, const std::vector<std::string>& own) {
+  std::vector<std::string> known = {"architectures",        "model_type", "dtype",    "torch_dtype",
+                                    "transformers_version", "encoder",    "connector"};
+  known.insert(known.end(), own.begin(), own.end());
   for (const auto& [key, value] : config.json().items()) {
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
     std::string nearest = nearest_word(key, known);
@@ -115,13 +121,11 @@ int64_t ComposedConfig::rows_in_text(bool thumbnail) const {
 }
 
 ComposedConfig parse_composed_config(const ConfigReader& config) {
-  refuse_unknown_keys(config);
+  refuse_unknown_keys(config, {"image_token_id", "fusion", "decoder", "resolution"});
   ComposedConfig c{};
   read_encoder_table(config.child("encoder"), c);
   read_decoder_table(config.child("decoder"), c);
-  int64_t side = c.vision.image_size / c.vision.patch_size;
-  int64_t width = c.vision.encoder.width * static_cast<int64_t>(c.feature_layers.size());
-  c.connector = parse_connector_config(config.child("connector"), side, width, c.text.width);
+  read_connector(config, c.text.width, /*with_text=*/false, c);
   c.image_token = config.required<int64_t>("image_token_id");
   if (c.image_token < 0 || c.image_token >= c.text.vocabulary)
     config.reject("image_token_id", fmt::format("an id below vocab_size {}", c.text.vocabulary));
@@ -134,6 +138,17 @@ ComposedConfig parse_composed_config(const ConfigReader& config) {
   };
   own("fusion", read_fusion);
   own("resolution", read_resolution);
+  return c;
+}
+
+ComposedRetrievalConfig parse_composed_retrieval_config(const ConfigReader& config) {
+  refuse_unknown_keys(config, {"image_text_hidden_size"});
+  ComposedRetrievalConfig c{};
+  read_encoder_table(config.child("encoder"), c);
+  read_connector(config, /*out=*/0, /*with_text=*/true, c);
+  if (c.connector.kind != ConnectorConfig::Kind::q_former)
+    config.child("connector").reject("type", "q_former, which alone reads texts");
+  c.image_text_width = read_size(config, "image_text_hidden_size", 256);
   return c;
 }
 

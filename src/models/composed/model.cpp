@@ -93,8 +93,7 @@ class ComposedModel : public CausalLM, public MediaEncoder {
 
   // tiles [N, C, S, S] -> [N, t, D]
   at::Tensor encode(const at::Tensor& tiles) const {
-    FeatureChoice choice{config_.feature_layers, config_.vision.kind == VisionConfig::Kind::clip};
-    return (*connector_)(chosen_features(*vision_, choice, tiles));
+    return (*connector_)(chosen_features(*vision_, config_.features(), tiles));
   }
 
   // ids [...] -> [..., D], tags behind the vocabulary from a table of their own

@@ -60,7 +60,7 @@ void read_c_abstractor(const ConfigReader& config, ConnectorConfig& c) {
   c.hidden = read_size(config, "hidden_size", 1024);
 }
 
-ConnectorConfig read_connector(const ConfigReader& config, int64_t side, int64_t in, int64_t out) {
+ConnectorConfig read_connector(const ConfigReader& config, int64_t side, int64_t in, int64_t out, bool with_text) {
   ConnectorConfig c{.kind = read_kind(config), .side = side, .in = in, .out = out};
   switch (c.kind) {
     case Kind::linear:
@@ -76,8 +76,9 @@ ConnectorConfig read_connector(const ConfigReader& config, int64_t side, int64_t
       break;
     case Kind::q_former:
       c.queries = read_size(config, "num_queries", 32, kMostQueries);
-      c.q_former = parse_qformer_config(config, /*always_reads_text=*/false);
-      if (c.q_former.reads_text) config.reject("use_qformer_text_input", "false: a connector sees no text");
+      c.q_former = parse_qformer_config(config, with_text);
+      if (c.q_former.reads_text && !with_text)
+        config.reject("use_qformer_text_input", "false: a connector sees no text");
       break;
     case Kind::perceiver_resampler:
       read_resampler(config, c);
@@ -91,9 +92,10 @@ ConnectorConfig read_connector(const ConfigReader& config, int64_t side, int64_t
 
 }  // namespace
 
-ConnectorConfig parse_connector_config(const ConfigReader& config, int64_t side, int64_t in, int64_t out) {
+ConnectorConfig parse_connector_config(const ConfigReader& config, int64_t side, int64_t in, int64_t out,
+                                       bool with_text) {
   return read_own_table(config, "connector",
-                        [&](const ConfigReader& table) { return read_connector(table, side, in, out); });
+                        [&](const ConfigReader& table) { return read_connector(table, side, in, out, with_text); });
 }
 
 }  // namespace nuri

@@ -28,7 +28,8 @@ struct ConnectorConfig {
 
 // The table of a connector, whose key `type` is linear, mlp, pixel_shuffle, spatial_pooling, q_former,
 // perceiver_resampler or c_abstractor. Throws Error(unsupported) for another, and for a factor that does not divide the
-// grid; Error(usage) for a key that the type does not have.
-ConnectorConfig parse_connector_config(const ConfigReader& config, int64_t side, int64_t in, int64_t out);
+// grid; Error(usage) for a key that the type does not have. `with_text`: a Q-Former has what it takes to read texts.
+ConnectorConfig parse_connector_config(const ConfigReader& config, int64_t side, int64_t in, int64_t out,
+                                       bool with_text = false);
 
 }  // namespace nuri

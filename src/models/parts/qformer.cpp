@@ -67,9 +67,10 @@ at::Tensor QFormer::operator()(const at::Tensor& embeddings, int64_t queries, co
   if (!reads_text_ && embeddings.size(1) > queries)
     throw Error(ErrorKind::usage, "found text for a Q-Former that reads none (use_qformer_text_input is false)");
   at::Tensor seen;
-  if (mask.defined()) seen = mask.to(embeddings.device(), at::kBool).unsqueeze(1).unsqueeze(1);
-  // [B, 1, 1, T] -> [B, 1, T, T]: every row sees the same.
-  if (seen.defined()) seen = seen.expand({-1, 1, embeddings.size(1), -1});
+  if (mask.defined()) {
+    seen = mask.to(embeddings.device(), at::kBool).unsqueeze(1);
+    if (mask.dim() == 2) seen = seen.unsqueeze(1).expand({-1, 1, embeddings.size(1), -1});
+  }
   at::Tensor x = norm_(embeddings);
   for (const auto& layer : layers_) x = layer.forward(x, queries, pictures, seen);
   return x;

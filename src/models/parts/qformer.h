@@ -56,8 +56,9 @@ class QFormer {
  public:
   // `norm`: where the norm of the embeddings lies.
   QFormer(const WeightView& weights, const WeightView& norm, const QFormerConfig& config, int64_t picture_width);
-  // embeddings [B, Q + T, D] of queries and text, pictures [B, P, E], mask [B, Q + T] or undefined -> [B, Q + T, D].
-  // Throws Error(usage) for text where there is no feed-forward for it.
+  // embeddings [B, Q + T, D] of queries and text, pictures [B, P, E]; mask [B, Q + T] says what all see, [B, Q + T,
+  // Q + T] what each row sees; undefined: all -> [B, Q + T, D]. Throws Error(usage) for text where there is no
+  // feed-forward for it.
   at::Tensor operator()(const at::Tensor& embeddings, int64_t queries, const at::Tensor& pictures,
                         const at::Tensor& mask = {}) const;
 
@@ -74,6 +75,7 @@ class QFormerWords {
   // `name` of the inputs, [B, T] -> [B, T, D]. Throws Error(usage) for ids outside the vocabulary, and too many of
   // them.
   at::Tensor operator()(const at::Tensor& ids, const char* name) const;
+  const at::Tensor& words() const { return words_.weight(); }  // [V, D]
 
  private:
   nn::Embedding words_, positions_;

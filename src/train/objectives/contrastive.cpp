@@ -2,11 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "text/tokenizer.h"
+#include "train/objectives/captions.h"
 #include "train/objectives/dense.h"
 
 namespace nuri {
@@ -46,16 +46,13 @@ class ContrastiveObjective : public Objective {
   }
 
  private:
-  // The names of what is there, from left to right: [B, text context], padded with the end of text.
+  // [B, text context], padded with the end of text.
   at::Tensor captions(const std::vector<Scene>& scenes, uint64_t first) const {
     at::Tensor ids = at::full({static_cast<int64_t>(scenes.size()), text_context_}, end_, at::kLong);
     for (size_t i = 0; i < scenes.size(); ++i) {
       bool korean = CounterRandom(source_.seed() + 2, first + i).chance(korean_share_);
-      std::vector<std::string> names;
-      for (const auto& placed : scenes[i].objects)
-        names.push_back(source_.world().objects()[placed.object].name(korean ? Language::korean : Language::english));
-      if (scenes[i].word) names.push_back("\"" + scenes[i].word->text + "\"");
-      std::vector<int32_t> tokens = tokenizer_.encode(fmt::format("{}", fmt::join(names, ", ")), false);
+      std::string caption = caption_of(source_.world(), scenes[i], korean ? Language::korean : Language::english);
+      std::vector<int32_t> tokens = tokenizer_.encode(caption, false);
       size_t kept = std::min<size_t>(tokens.size(), static_cast<size_t>(text_context_) - 1);
       for (size_t j = 0; j < kept; ++j) ids[static_cast<int64_t>(i)][static_cast<int64_t>(j)] = tokens[j];
     }

@@ -49,7 +49,7 @@ class Family:
     prepare: Callable | None = None  # (model): changes it before its parameters vary
     vary: Callable = vary  # (name, parameter): changes it where its initial value says too little
     save: Callable = save  # (model, folder, seed): writes the checkpoint
-    generated: int = 24  # greedy tokens
+    generated: int = 24  # greedy tokens; 0: the model continues no text
     resume: Callable = resume  # (config, inputs, row, ids) -> what to give for the logits behind ids, or None
 
 

@@ -29,7 +29,8 @@ def attend(query, key, value, allowed=None):
     scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
     if allowed is None:
         return (scores.softmax(-1) @ value).transpose(-3, -2).flatten(-2)
-    weights = scores.masked_fill(~allowed.unsqueeze(-3), torch.finfo(scores.dtype).min).softmax(-1)
+    allowed = allowed.unsqueeze(-3)
+    weights = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min).softmax(-1)
     weights = weights * allowed.any(-1, keepdim=True)  # padding, which may see nothing, gets zeros
     return (weights @ value).transpose(-3, -2).flatten(-2)
 
