@@ -200,6 +200,58 @@ class Composed(harness.TestCase):
         self.fails(1, ["train", path], "emoji_world or model")
 
 
+class QFormer(harness.TestCase):
+    """BLIP-2's two stages: a Q-Former that reads texts, then one that speaks through a decoder."""
+
+    def first_stage(self):
+        text = recipe_of(self.folder, "unified", "q_former", 'type = "fixed"')
+        begin, end = text.index("[stage.model.fusion]"), text.index("[stage.processor")
+        text = text[:begin] + text[end:]
+        data = "data = {size = 32, max_objects = 1, smallest = 0.4, largest = 0.6}"
+        for old, new in (
+            ("/run", "/first"), ('["NuriComposed"]', '["NuriComposedRetrieval"]'),
+            ("image_token_id = 599", "image_text_hidden_size = 8"), ('"conversation"', '"q_former"'),
+            (json.dumps(TAGS), '["[CLS]", "[DEC]", "[SEP]"]'), ("num_queries = 3", "num_queries = 3\nvocab_size = 603"),
+            ("scenes = 1\n", 'scenes = 3\nbatch = 2\nkind = "q_former"\n'),
+            ("data = {size = 64, max_objects = 2, smallest = 0.3, largest = 0.6}", data)):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        path = self.folder / "first.toml"
+        path.write_text(text)
+        return path
+
+    def test_both_stages(self):
+        recipe = self.first_stage()
+        self.succeeds("train", recipe)
+        reader = sorted((self.folder / "first/talk").glob("step-*"))[-1]
+        told = self.succeeds_json("eval", recipe, "--json")
+        for language in ("english", "korean"):
+            self.assertEqual(sorted(told[language]), ["contrast", "grounded_text", "match"])
+            for share in told[language].values():
+                self.assertTrue(0 <= share <= 1, told)
+        self.assertEqual(self.succeeds_json("inspect", reader, "--json")["architecture"], "NuriComposedRetrieval")
+        self.fails(1, ["ask", reader, "What?"], "NuriComposedRetrieval")
+
+        text = recipe_of(self.folder, "unified", "q_former", 'type = "fixed"', steps=1, freeze='["language_model.*"]')
+        start = "".join(f'[[stage.start]]\nfrom = "{reader}"\ntake = "{part}."\nas = "{part}."\n'
+                        for part in ("vision_tower", "connector"))
+        recipe = self.folder / "second.toml"
+        recipe.write_text(text.replace("[stage.model]\n", start + "[stage.model]\n", 1).replace(
+            "learning_rate = 0.02", "learning_rate = 1e-9"))
+        self.succeeds("train", recipe)
+        model = sorted((self.folder / "run/talk").glob("step-*"))[-1]
+        taken, made = (harness.read_safetensors(place / "model.safetensors") for place in (reader, model))
+        name = "connector.qformer.encoder.layer.0.crossattention.attention.value.weight"
+        for old, new in zip(taken[name][2], made[name][2]):
+            self.assertAlmostEqual(old, new, delta=1e-6)
+        picture = harness.write_png(self.folder / "a.png")
+        self.succeeds("ask", model, "What?", "-i", picture, "--max-tokens", "2")
+
+    def test_a_reader_is_evaluated_as_one(self):
+        recipe = self.first_stage()
+        self.fails(2, ["eval", recipe, "--model", "emoji-world"], "emoji-world", "NuriComposedRetrieval")
+
+
 class FusionComparison(harness.TestCase):
     def test_the_recipes_differ_in_the_fusion_alone(self):
         sys.path.insert(0, str(harness.ROOT / "recipes/fusion_comparison"))
