@@ -1,5 +1,4 @@
 #include "tasks/ask.h"
-#include "models/parts/inputs.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -7,11 +6,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <span>
 
 #include "base/error.h"
 #include "base/report.h"
 #include "generate/text.h"
 #include "media/video_file.h"
+#include "models/parts/inputs.h"
 #include "tasks/conversation.h"
 #include "tasks/pictures.h"
 #include "tasks/routing.h"
@@ -76,6 +77,23 @@ std::vector<VideoMoment> read_moments(const std::string& text, const Video& vide
   return moments;
 }
 
+// How it ended, and what it took.
+void tell_work(const Generation& done, Answer& answer) {
+  answer.finish = finish_name(done.finish);
+  answer.prompt_tokens = done.prompt_tokens;
+  answer.completion_tokens = static_cast<int64_t>(done.ids.size());
+  answer.prefill_s = done.prefill_s;
+  answer.decode_s = done.decode_s;
+}
+
+// Of what was read of the prompt, and of the answer but for its last token, which was not read.
+std::string told_routing(const Tap& tap, std::span<const int64_t> read, const std::vector<int64_t>& made,
+                         const Tokenizer& tokenizer) {
+  std::vector<int64_t> rows(read.begin(), read.end());
+  rows.insert(rows.end(), made.begin(), made.end() - !made.empty());
+  return routing_json(tap, rows, tokenizer).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
 
 Assistant::Assistant(const ModelOptions& options, int64_t context) : parts_(std::make_unique<Parts>()) {
@@ -120,6 +138,18 @@ PreparedPrompt Assistant::Parts::prepared(const std::string& prompt, std::span<c
   std::string bos = chat ? chat->special_tokens().value("bos_token", std::string()) : "";
   if (!bos.empty() && prompt.starts_with(bos)) special = false;
   return (*processor)(prompt, pictures, videos, special);
+}
+
+Request Assistant::Parts::request(const PreparedPrompt& prompt, const GenerationOptions& options) {
+  Request request;
+  request.ids.assign(prompt.ids.begin(), prompt.ids.end());
+  request.sampling = resolve_sampling(generation, flags_of(options), static_cast<int64_t>(request.ids.size()));
+  request.eos = generation.eos;
+  request.keep_cached = true;
+  request.input = std::move(model->embed(to_tensors(prompt)).front());
+  if (const at::Tensor& first = request.input.ids; first.defined())  // an encoder has read the prompt
+    request.ids.assign(first.const_data_ptr<int64_t>(), first.const_data_ptr<int64_t>() + first.numel());
+  return request;
 }
 
 // Where every expert works on every token none is idle: one token tells.
@@ -198,84 +228,77 @@ void Conversation::add_video(const std::string& file, const VideoOptions& option
   }
 }
 
+Generation Assistant::Parts::run(Request request, Tap& tap) {
+  struct Shown {
+    CausalLM& model;
+    ~Shown() { model.show(nullptr); }
+  } shown{*model};
+  if (shows_routing) model->show(&tap);
+  auto handle = engine->submit(std::move(request));
+  try {
+    engine->run_until_done();
+  } catch (...) {
+    engine->forget(handle);
+    throw;
+  }
+  return engine->forget(handle);
+}
+
+size_t Conversation::State::take_known(Request& request) {
+  size_t known = known_prefix(request.ids, request.input);
+  if (known > 0) {
+    request.prefix = std::move(cached);
+    request.prefix->truncate(static_cast<int64_t>(known));
+  }
+  cached.reset();
+  return known;
+}
+
+void Conversation::State::remember(std::vector<int64_t> prompt_ids, Generation& done) {
+  pending = Json::array();
+  answer = done.ids;
+  prompt_length = prompt_ids.size();
+  cached_ids = std::move(prompt_ids);
+  cached_ids.insert(cached_ids.end(), done.ids.begin(), done.ids.end());
+  cached = std::move(done.cached);
+  cached_media = media();
+}
+
 Answer Conversation::say(const std::string& text, const GenerationOptions& options, const TextCallback& on_text) {
   if (valid_utf8(text) != text)
     throw Error(ErrorKind::usage, "the question: found bytes that are not UTF-8, expected UTF-8 text");
   Assistant::Parts& p = *assistant_.parts_;
   State& s = *state_;
-  Json content = s.pending;
+  Json messages = s.messages, content = s.pending;
   content.push_back({{"type", "text"}, {"text", text}});
-  Json messages = s.messages;
   messages.push_back({{"role", "user"}, {"content", content}});
-
   std::string chat = p.prompt(messages);
   PreparedPrompt prompt = p.prepared(chat, s.pictures, s.videos);
 
   c10::InferenceMode inference;
-  Answer answer;
-  answer.load_s = p.load_s;
-  Request request;
-  request.ids.assign(prompt.ids.begin(), prompt.ids.end());
-  request.sampling = resolve_sampling(p.generation, flags_of(options), static_cast<int64_t>(request.ids.size()));
-  request.eos = p.generation.eos;
-  request.keep_cached = true;
-
   auto begin = Clock::now();
-  request.input = std::move(p.model->embed(to_tensors(prompt)).front());
-  if (const at::Tensor& first = request.input.ids; first.defined())  // an encoder has read the prompt
-    request.ids.assign(first.const_data_ptr<int64_t>(), first.const_data_ptr<int64_t>() + first.numel());
-  size_t known = s.known_prefix(request.ids, request.input);
-  if (known > 0) {
-    request.prefix = std::move(s.cached);
-    request.prefix->truncate(static_cast<int64_t>(known));
-  }
-  s.cached.reset();
-  answer.encode_s = seconds_since(begin);
-
+  Request request = p.request(prompt, options);
+  size_t known = s.take_known(request);
+  Answer answer;
+  answer.load_s = p.load_s, answer.encode_s = seconds_since(begin);
   TextStream stream(p.processor->tokenizer(), request.sampling.stop, /*skip_special=*/true, on_text);
   request.on_token = [&](int64_t id) { return stream.push(id); };
   std::vector<int64_t> prompt_ids = request.ids;
-  auto handle = p.engine->submit(std::move(request));
   Tap tap;
-  if (p.shows_routing) p.model->show(&tap);
-  try {
-    p.engine->run_until_done();
-  } catch (...) {
-    p.model->show(nullptr);
-    p.engine->forget(handle);
-    throw;
-  }
-  p.model->show(nullptr);
-  Generation done = p.engine->forget(handle);
+  Generation done = p.run(std::move(request), tap);
   stream.finish();
   answer.text = stream.text();
-  answer.finish = finish_name(done.finish);
-  answer.prompt_tokens = done.prompt_tokens;
-  answer.completion_tokens = static_cast<int64_t>(done.ids.size());
-  answer.prefill_s = done.prefill_s;
-  answer.decode_s = done.decode_s;
+  tell_work(done, answer);
   // With special tokens, in which some models write places.
   std::string whole = p.processor->tokenizer().decode(std::vector<int32_t>(done.ids.begin(), done.ids.end()));
   if (!prompt.pictures.geometry.empty())
     read_places(whole, p.processor->place_unit(), prompt.pictures.geometry.back(), answer);
   if (!s.videos.empty()) answer.moments = read_moments(whole, s.videos.back(), s.video_lengths.back());
-
-  if (p.shows_routing) {
-    std::vector<int64_t> rows(prompt_ids.begin() + static_cast<std::ptrdiff_t>(known), prompt_ids.end());
-    rows.insert(rows.end(), done.ids.begin(), done.ids.end() - !done.ids.empty());  // the last one was not read
-    answer.routing =
-        routing_json(tap, rows, p.processor->tokenizer()).dump(-1, ' ', false, Json::error_handler_t::replace);
-  }
+  if (p.shows_routing)
+    answer.routing = told_routing(tap, std::span(prompt_ids).subspan(known), done.ids, p.processor->tokenizer());
   messages.push_back({{"role", "assistant"}, {"content", {{{"type", "text"}, {"text", answer.text}}}}});
-  s.messages = std::move(messages);
-  s.pending = Json::array();
-  s.prompt = std::move(chat);
-  s.answer = done.ids;
-  s.prompt_length = prompt_ids.size();
-  s.cached_ids = std::move(prompt_ids);
-  s.cached_ids.insert(s.cached_ids.end(), done.ids.begin(), done.ids.end());
-  s.cached = std::move(done.cached);
-  s.cached_media = s.media();
+  s.messages = std::move(messages), s.prompt = std::move(chat);
+  s.remember(std::move(prompt_ids), done);
   return answer;
 }
 

@@ -29,6 +29,10 @@ struct Assistant::Parts {
   // What the processor makes of that.
   PreparedPrompt prepared(const std::string& prompt, std::span<const Image> pictures,
                           std::span<const Video> videos) const;
+  // What the engine is to do for it: `ids`, the pictures' and videos' rows, and how to choose.
+  Request request(const PreparedPrompt& prompt, const GenerationOptions& options);
+  // Until it is done, or an error. `tap` sees the experts' routing, where that is shown.
+  Generation run(Request request, Tap& tap);
   bool has_experts() const;
 };
 
@@ -60,6 +64,10 @@ struct Conversation::State {
     while (same < most && ids[same] == cached_ids[same]) ++same;
     return same >= prompt_length && same < ids.size() ? same : 0;
   }
+  // Gives the request what the cache holds of it -> how many ids; nothing is cached afterwards.
+  size_t take_known(Request& request);
+  // What was asked and answered last.
+  void remember(std::vector<int64_t> prompt_ids, Generation& done);
 };
 
 }  // namespace nuri
