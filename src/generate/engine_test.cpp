@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/report.h"
 #include "models/parts/inputs.h"
-#include "models/parts/llama_decoder.h"
+#include "models/parts/text/llama_decoder.h"
 #include "weights/stores.h"
 
 namespace nuri {

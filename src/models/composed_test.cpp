@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/test_support.h"
 #include "models/composed/fusion.h"
-#include "models/parts/connector.h"
+#include "models/parts/connectors/connector.h"
 #include "models/ragged_steps.h"
 #include "models/registry.h"
 #include "weights/tensor_file.h"

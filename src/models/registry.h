@@ -4,8 +4,8 @@
 
 #include "base/config_reader.h"
 #include "models/parts/interface.h"
-#include "models/parts/pair_processor.h"
-#include "models/parts/processor.h"
+#include "models/parts/processors/pair_processor.h"
+#include "models/parts/processors/processor.h"
 #include "weights/stores.h"
 
 namespace nuri {

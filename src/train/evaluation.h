@@ -5,8 +5,8 @@
 
 #include "base/config_reader.h"
 #include "models/parts/interface.h"
-#include "models/parts/pair_processor.h"
-#include "models/parts/processor.h"
+#include "models/parts/processors/pair_processor.h"
+#include "models/parts/processors/processor.h"
 
 namespace nuri {
 

@@ -1,6 +1,7 @@
 """What memory cannot hold is refused beforehand, in one line with the arithmetic; also under a limit on address space."""
 
 import json
+import math
 import resource
 import struct
 import unittest
@@ -10,29 +11,61 @@ import harness
 GIB = 1 << 30
 
 
-def write_hollow(folder, rows, kind="BF16", context=4096, width=64):
-    """A Llama whose embedding has so many rows; its weights are a hole in the file and take no disk."""
+def write_hole(folder, shapes, config):
+    """A model whose weights, of two bytes each, are a hole in the file and take no disk."""
     folder.mkdir()
-    shapes = {"model.embed_tokens.weight": [rows, width], "model.norm.weight": [width]}
-    layer = "model.layers.0."
-    shapes |= {f"{layer}self_attn.{name}_proj.weight": [width, width] for name in "qkvo"}
-    shapes |= {f"{layer}mlp.{name}_proj.weight": [width, width] for name in ("gate", "up", "down")}
-    shapes |= {f"{layer}{name}_layernorm.weight": [width] for name in ("input", "post_attention")}
     header, end = {}, 0
     for name, shape in shapes.items():
-        size = 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
-        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [end, end + size]}
+        size = 2 * math.prod(shape)
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [end, end + size]}
         end += size
     text = json.dumps(header).encode()
     text += b" " * (-(len(text) + 8) % 64)
     with open(folder / "model.safetensors", "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         file.truncate(8 + len(text) + end)
-    harness.write_json(folder / "config.json", {
+    harness.write_json(folder / "config.json", config)
+    return folder
+
+
+def decoder_shapes(rows, width):
+    shapes = {"model.embed_tokens.weight": [rows, width], "model.norm.weight": [width]}
+    layer = "model.layers.0."
+    shapes |= {f"{layer}self_attn.{name}_proj.weight": [width, width] for name in "qkvo"}
+    shapes |= {f"{layer}mlp.{name}_proj.weight": [width, width] for name in ("gate", "up", "down")}
+    return shapes | {f"{layer}{name}_layernorm.weight": [width] for name in ("input", "post_attention")}
+
+
+def write_hollow(folder, rows, context=4096, width=64):
+    """A Llama whose embedding has so many rows."""
+    return write_hole(folder, decoder_shapes(rows, width), {
         "model_type": "llama", "vocab_size": rows, "hidden_size": width, "intermediate_size": width,
         "num_hidden_layers": 1, "num_attention_heads": 2, "tie_word_embeddings": True,
         "max_position_embeddings": context})
-    return folder
+
+
+def write_qwen(folder, width, hidden, whole):
+    """A Qwen2.5-VL of one layer in the encoder, whose rows see the `whole` picture or a window."""
+    shapes = decoder_shapes(100, 64) | {f"model.layers.0.self_attn.{name}_proj.bias": [64] for name in "qkv"}
+    shapes["visual.patch_embed.proj.weight"] = [width, 3, 2, 14, 14]
+    sizes = {"attn.qkv": (3 * width, width), "attn.proj": (width, width), "mlp.gate_proj": (hidden, width),
+             "mlp.up_proj": (hidden, width), "mlp.down_proj": (width, hidden)}
+    parts = {f"blocks.0.{name}": size for name, size in sizes.items()}
+    parts |= {"merger.mlp.0": (4 * width, 4 * width), "merger.mlp.2": (64, 4 * width)}
+    for name, (out, into) in parts.items():
+        shapes |= {f"visual.{name}.weight": [out, into], f"visual.{name}.bias": [out]}
+    shapes |= {f"visual.{name}.weight": [width] for name in ("blocks.0.norm1", "blocks.0.norm2", "merger.ln_q")}
+    return write_hole(folder, shapes, {
+        "architectures": ["Qwen2_5_VLForConditionalGeneration"], "model_type": "qwen2_5_vl", "image_token_id": 98,
+        "video_token_id": 97, "vision_start_token_id": 95, "vision_end_token_id": 96, "tie_word_embeddings": True,
+        "text_config": {
+            "model_type": "qwen2_5_vl_text", "vocab_size": 100, "hidden_size": 64, "intermediate_size": 64,
+            "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 4096,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [4, 6, 6]}},
+        "vision_config": {
+            "model_type": "qwen2_5_vl_vision", "depth": 1, "hidden_size": width, "intermediate_size": hidden,
+            "num_heads": 2, "out_hidden_size": 64, "patch_size": 14, "window_size": 112,
+            "fullatt_block_indexes": [0] if whole else []}})
 
 
 @unittest.skipIf(harness.SANITIZED, "sanitizers need more address space than that")
@@ -78,6 +111,28 @@ class Memory(harness.TestCase):
         model = harness.make_parrot(self.folder / "model", context=1 << 30)
         for limit in (GIB, 2 * GIB):  # the cache takes what is there
             self.assertEqual(self.succeeds("ask", model, "Hi", **self.under(limit)), "Hello world\n")
+
+
+@unittest.skipIf(harness.SANITIZED, "sanitizers keep what was freed")
+class LargePictures(harness.TestCase):
+    def beyond_a_small_one(self, model, side):
+        """Bytes that a picture takes at the peak beyond what a small one takes."""
+        peaks = [self.succeeds_json("bench", model, "-p", "1", "-n", "0", "-r", "1", "--image", size,
+                                    "--json")["peak_rss_bytes"] for size in (f"{side}x{side}", "56x56")]
+        return peaks[0] - peaks[1]
+
+    def test_the_feed_forward_of_a_large_picture_comes_in_pieces(self):
+        model = write_qwen(self.folder / "model", 32, 8192, whole=False)
+        patches = (4096 // 28 * 2) ** 2
+        at_once = patches * 2 * 8192 * 2  # gate and up, of two bytes each
+        self.assertGreater(at_once, 2.5 * GIB)
+        self.assertLess(self.beyond_a_small_one(model, 4096), 1.1 * GIB)  # its pixels alone are 0.4
+
+    def test_rows_that_see_a_whole_picture_keep_no_scores(self):
+        model = write_qwen(self.folder / "model", 32, 64, whole=True)
+        patches = (2016 // 28 * 2) ** 2
+        self.assertGreater(patches ** 2 * 2 * 2, 1.5 * GIB)  # scores of two heads
+        self.assertLess(self.beyond_a_small_one(model, 2016), 0.5 * GIB)
 
 
 class Inspect(harness.TestCase):

@@ -4,7 +4,7 @@
 #include "fuzz.h"
 #include "models/llava/config.h"
 #include "models/mllama/config.h"
-#include "models/parts/image_processor.h"
+#include "models/parts/processors/image_processor.h"
 
 namespace nuri {
 namespace {

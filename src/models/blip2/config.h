@@ -1,7 +1,7 @@
 #pragma once
 
-#include "models/parts/qformer_config.h"
-#include "models/parts/vision_config.h"
+#include "models/parts/connectors/qformer_config.h"
+#include "models/parts/vision/vision_config.h"
 
 namespace nuri {
 

@@ -1,8 +1,8 @@
 #include "models/blip2/model.h"
 
 #include "models/blip2/config.h"
-#include "models/parts/qformer.h"
-#include "models/parts/query_captioner.h"
+#include "models/parts/connectors/qformer.h"
+#include "models/parts/fusion/query_captioner.h"
 
 namespace nuri {
 namespace {

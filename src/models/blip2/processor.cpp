@@ -1,7 +1,7 @@
 #include "models/blip2/processor.h"
 
 #include "models/blip2/config.h"
-#include "models/parts/query_processor.h"
+#include "models/parts/processors/query_processor.h"
 
 namespace nuri {
 

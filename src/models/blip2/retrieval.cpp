@@ -4,9 +4,9 @@
 #include "base/error.h"
 #include "models/blip2/config.h"
 #include "models/blip2/model.h"
-#include "models/parts/blip_vision.h"
+#include "models/parts/connectors/query_reader.h"
 #include "models/parts/inputs.h"
-#include "models/parts/query_reader.h"
+#include "models/parts/vision/blip_vision.h"
 
 namespace nuri {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "models/composed/config.h"
-#include "models/parts/gated_cross_layer.h"
+#include "models/parts/text/gated_cross_layer.h"
 
 namespace nuri {
 

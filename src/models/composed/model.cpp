@@ -7,11 +7,11 @@
 
 #include "base/error.h"
 #include "models/composed/fusion.h"
-#include "models/parts/connector.h"
+#include "models/parts/connectors/connector.h"
+#include "models/parts/fusion/unified_fusion.h"
 #include "models/parts/inputs.h"
-#include "models/parts/picture_cache.h"
-#include "models/parts/unified_fusion.h"
-#include "models/parts/vision_tower.h"
+#include "models/parts/vision/picture_cache.h"
+#include "models/parts/vision/vision_tower.h"
 
 namespace nuri {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "models/composed/config.h"
-#include "models/parts/grid_image_processor.h"
+#include "models/parts/processors/grid_image_processor.h"
 
 namespace nuri {
 namespace {

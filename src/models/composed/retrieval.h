@@ -1,8 +1,8 @@
 #pragma once
 
 #include "models/composed/config.h"
-#include "models/parts/query_reader.h"
-#include "models/parts/vision_tower.h"
+#include "models/parts/connectors/query_reader.h"
+#include "models/parts/vision/vision_tower.h"
 #include "weights/stores.h"
 
 namespace nuri {

@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "models/parts/inputs.h"
-#include "models/parts/picture_tower.h"
-#include "models/parts/text_tower.h"
+#include "models/parts/text/text_tower.h"
+#include "models/parts/vision/picture_tower.h"
 
 namespace nuri {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "models/parts/interface.h"
-#include "models/parts/vision_config.h"
+#include "models/parts/vision/vision_config.h"
 #include "weights/stores.h"
 
 namespace nuri {

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "models/parts/image_processor.h"
+#include "models/parts/processors/image_processor.h"
 
 namespace nuri {
 

@@ -1,7 +1,7 @@
 #include "models/contrastive/processor.h"
 
 #include "models/contrastive/naflex_processor.h"
-#include "models/parts/vision_config.h"
+#include "models/parts/vision/vision_config.h"
 
 namespace nuri {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/parts/pair_processor.h"
+#include "models/parts/processors/pair_processor.h"
 
 namespace nuri {
 

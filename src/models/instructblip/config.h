@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/parts/qformer_config.h"
+#include "models/parts/connectors/qformer_config.h"
 
 namespace nuri {
 

@@ -5,9 +5,9 @@
 
 #include "base/error.h"
 #include "models/instructblip/config.h"
+#include "models/parts/connectors/qformer.h"
+#include "models/parts/fusion/query_captioner.h"
 #include "models/parts/inputs.h"
-#include "models/parts/qformer.h"
-#include "models/parts/query_captioner.h"
 
 namespace nuri {
 namespace {

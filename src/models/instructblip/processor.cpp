@@ -1,7 +1,7 @@
 #include "models/instructblip/processor.h"
 
-#include "models/parts/qformer_config.h"
-#include "models/parts/query_processor.h"
+#include "models/parts/connectors/qformer_config.h"
+#include "models/parts/processors/query_processor.h"
 
 namespace nuri {
 namespace {

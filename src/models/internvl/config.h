@@ -2,9 +2,9 @@
 
 #include <string>
 
-#include "models/parts/llama_decoder_config.h"
-#include "models/parts/tile_config.h"
-#include "models/parts/vision_config.h"
+#include "models/parts/processors/tile_config.h"
+#include "models/parts/text/llama_decoder_config.h"
+#include "models/parts/vision/vision_config.h"
 
 namespace nuri {
 

@@ -6,10 +6,10 @@
 #include <span>
 
 #include "models/internvl/vision.h"
-#include "models/parts/connector.h"
+#include "models/parts/connectors/connector.h"
+#include "models/parts/connectors/mlp_connector.h"
+#include "models/parts/fusion/unified_model.h"
 #include "models/parts/inputs.h"
-#include "models/parts/mlp_connector.h"
-#include "models/parts/unified_model.h"
 
 namespace nuri {
 namespace {

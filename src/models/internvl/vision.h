@@ -4,7 +4,7 @@
 #include <variant>
 
 #include "models/internvl/config.h"
-#include "models/parts/vision_tower.h"
+#include "models/parts/vision/vision_tower.h"
 
 namespace nuri {
 

@@ -1,7 +1,7 @@
 #include "models/llama/model.h"
 
-#include "models/parts/language_model.h"
-#include "models/parts/llama_decoder.h"
+#include "models/parts/text/language_model.h"
+#include "models/parts/text/llama_decoder.h"
 
 namespace nuri {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/parts/llama_decoder.h"
+#include "models/parts/text/llama_decoder.h"
 #include "weights/stores.h"
 
 namespace nuri {

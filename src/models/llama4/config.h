@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "models/parts/llama_decoder_config.h"
-#include "models/parts/vision_config.h"
+#include "models/parts/text/llama_decoder_config.h"
+#include "models/parts/vision/vision_config.h"
 
 namespace nuri {
 

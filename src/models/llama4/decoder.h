@@ -1,7 +1,7 @@
 #pragma once
 
 #include "models/llama4/config.h"
-#include "models/parts/llama_decoder.h"
+#include "models/parts/text/llama_decoder.h"
 
 namespace nuri {
 

@@ -5,10 +5,10 @@
 #include "models/llama4/decoder.h"
 #include "models/llama4/tile_processor.h"
 #include "models/llama4/vision.h"
+#include "models/parts/fusion/unified_fusion.h"
 #include "models/parts/inputs.h"
-#include "models/parts/language_model.h"
-#include "models/parts/picture_cache.h"
-#include "models/parts/unified_fusion.h"
+#include "models/parts/text/language_model.h"
+#include "models/parts/vision/picture_cache.h"
 
 namespace nuri {
 namespace {

@@ -3,7 +3,7 @@
 #include <array>
 #include <filesystem>
 
-#include "models/parts/image_processor.h"
+#include "models/parts/processors/image_processor.h"
 
 namespace nuri {
 

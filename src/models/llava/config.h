@@ -1,7 +1,7 @@
 #pragma once
 
-#include "models/parts/llama_decoder_config.h"
-#include "models/parts/vision_config.h"
+#include "models/parts/text/llama_decoder_config.h"
+#include "models/parts/vision/vision_config.h"
 
 namespace nuri {
 

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "models/llava/config.h"
-#include "models/parts/mlp_connector.h"
-#include "models/parts/unified_model.h"
-#include "models/parts/vision_tower.h"
+#include "models/parts/connectors/mlp_connector.h"
+#include "models/parts/fusion/unified_model.h"
+#include "models/parts/vision/vision_tower.h"
 #include "weights/stores.h"
 
 namespace nuri {

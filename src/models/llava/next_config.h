@@ -1,7 +1,7 @@
 #pragma once
 
 #include "models/llava/config.h"
-#include "models/parts/anyres_config.h"
+#include "models/parts/processors/anyres_config.h"
 
 namespace nuri {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "models/parts/anyres_config.h"
-#include "models/parts/image_processor.h"
+#include "models/parts/processors/anyres_config.h"
+#include "models/parts/processors/image_processor.h"
 
 namespace nuri {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/parts/processor.h"
+#include "models/parts/processors/processor.h"
 
 namespace nuri {
 

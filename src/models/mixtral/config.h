@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/parts/llama_decoder_config.h"
+#include "models/parts/text/llama_decoder_config.h"
 
 namespace nuri {
 

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "models/parts/inputs.h"
-#include "models/parts/language_model.h"
-#include "models/parts/llama_decoder.h"
+#include "models/parts/text/language_model.h"
+#include "models/parts/text/llama_decoder.h"
 #include "nn/experts.h"
 
 namespace nuri {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/parts/image_processor.h"
+#include "models/parts/processors/image_processor.h"
 
 namespace nuri {
 

@@ -9,9 +9,9 @@
 #include "base/error.h"
 #include "models/mllama/image_processor.h"
 #include "models/mllama/vision.h"
-#include "models/parts/gated_cross_layer.h"
 #include "models/parts/inputs.h"
-#include "models/parts/picture_cache.h"
+#include "models/parts/text/gated_cross_layer.h"
+#include "models/parts/vision/picture_cache.h"
 
 namespace nuri {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "models/mllama/config.h"
-#include "models/parts/vision_tower.h"
+#include "models/parts/vision/vision_tower.h"
 
 namespace nuri {
 

@@ -1,6 +1,6 @@
 #include "models/opt/model.h"
 
-#include "models/parts/language_model.h"
+#include "models/parts/text/language_model.h"
 
 namespace nuri {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "models/parts/interface.h"
-#include "models/parts/processor.h"
+#include "models/parts/processors/processor.h"
 #include "ops/ops.h"
 
 namespace nuri {

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "models/parts/llama_decoder_config.h"
+#include "models/parts/text/llama_decoder_config.h"
 
 namespace nuri {
 

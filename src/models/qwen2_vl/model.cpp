@@ -7,10 +7,10 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "models/parts/fusion/unified_fusion.h"
 #include "models/parts/inputs.h"
-#include "models/parts/llama_decoder.h"
-#include "models/parts/picture_cache.h"
-#include "models/parts/unified_fusion.h"
+#include "models/parts/text/llama_decoder.h"
+#include "models/parts/vision/picture_cache.h"
 #include "models/qwen2_vl/grid.h"
 #include "models/qwen2_vl/picture_processor.h"
 #include "models/qwen2_vl/vision.h"

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "media/video.h"
-#include "models/parts/image_processor.h"
+#include "models/parts/processors/image_processor.h"
 
 namespace nuri {
 

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "models/parts/inputs.h"
-#include "models/parts/vision_tower.h"
+#include "models/parts/vision/vision_tower.h"
 
 namespace nuri {
 namespace {

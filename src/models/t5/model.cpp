@@ -1,6 +1,6 @@
 #include "models/t5/model.h"
 
-#include "models/parts/language_model.h"
+#include "models/parts/text/language_model.h"
 
 namespace nuri {
 

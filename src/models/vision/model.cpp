@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "models/parts/inputs.h"
-#include "models/parts/picture_tower.h"
+#include "models/parts/vision/picture_tower.h"
 
 namespace nuri {
 namespace {

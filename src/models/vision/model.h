@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/parts/vision_tower.h"
+#include "models/parts/vision/vision_tower.h"
 #include "weights/stores.h"
 
 namespace nuri {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/parts/vision_config.h"
+#include "models/parts/vision/vision_config.h"
 
 namespace nuri {
 

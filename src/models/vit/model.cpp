@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "models/parts/inputs.h"
-#include "models/parts/vision_tower.h"
+#include "models/parts/vision/vision_tower.h"
 #include "models/vit/config.h"
 
 namespace nuri {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "models/parts/query_reader.h"
+#include "models/parts/connectors/query_reader.h"
 #include "text/tokenizer.h"
 
 namespace nuri {

@@ -1,0 +1,22 @@
+#include "models/parts/text/output_head.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "base/report.h"
+
+namespace nuri {
+
+at::Tensor output_head(const WeightView& weights, const at::Tensor& words, const std::string& words_name, bool tied,
+                       at::IntArrayRef shape, const Init& init) {
+  if (tied && !weights.differs("lm_head.weight", words_name)) return words;
+  WeightView head = weights / "lm_head";
+  if (tied)
+    warn(
+        fmt::format("tensor {}.weight: found other numbers than in the embeddings, to which the configuration ties it; "
+                    "both are used",
+                    head.scope()));
+  return head.get("weight", shape, init);
+}
+
+}  // namespace nuri
