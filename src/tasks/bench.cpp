@@ -12,6 +12,7 @@
 #include "base/report.h"
 #include "generate/cache_plan.h"
 #include "tasks/model_folder.h"
+#include "tasks/pictures.h"
 
 namespace nuri {
 namespace {
@@ -74,7 +75,7 @@ Rates measure(CausalLM& model, const BenchRequest& request, CounterRandom& rando
 
 // Seconds to encode one picture of random pixels, its processing not counted.
 double measure_picture(MediaEncoder& model, const BenchRequest& request) {
-  NamedTensors picture = model.picture_inputs(request.width, request.height);
+  NamedTensors picture = picture_of_size(find_model(request.model.model), model, request.width, request.height);
   picture["pixel_values"].normal_();
   std::vector<double> times;
   for (int64_t i = 0; i <= request.repetitions; ++i) {

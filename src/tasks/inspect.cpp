@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "ops/count.h"
 #include "tasks/model_folder.h"
+#include "tasks/pictures.h"
 
 namespace nuri {
 namespace {
@@ -142,7 +143,7 @@ void decode_one(CausalLM& model) {
 // A whole number where JSON's readers keep it exact.
 Json whole(double count) { return count < 0x1p53 ? Json(static_cast<int64_t>(count)) : Json(count); }
 
-void tell_work(Model& model, const InspectRequest& request, Json& told) {
+void tell_work(Model& model, const fs::path& path, const InspectRequest& request, Json& told) {
   for (const char* key :
        {"context_length", "kv_bytes_per_token", "flops_per_token", "flops_per_picture", "tokens_per_picture"})
     told[key] = nullptr;
@@ -154,7 +155,7 @@ void tell_work(Model& model, const InspectRequest& request, Json& told) {
   }
   if (auto* eyes = dynamic_cast<MediaEncoder*>(&model)) {
     at::Tensor seen;
-    NamedTensors picture = eyes->picture_inputs(request.width, request.height);
+    NamedTensors picture = picture_of_size(path, *eyes, request.width, request.height);
     told["flops_per_picture"] = whole(ops::count_products([&] { seen = eyes->encode_pictures(picture); }));
     if (decoder != nullptr) told["tokens_per_picture"] = seen.size(0);
   }
@@ -199,7 +200,7 @@ std::string inspect(const InspectRequest& request) {
   tell_bytes(skeleton.parameters, told["parameters"]["total"].get<int64_t>(), told);
   try {
     c10::InferenceMode inference;
-    tell_work(*skeleton.model, request, told);
+    tell_work(*skeleton.model, path, request, told);
   } catch (const c10::Error& error) {
     throw Error(ErrorKind::unsupported, fmt::format("{}: found sizes whose work cannot be counted ({})", config.file(),
                                                     error.what_without_backtrace()));

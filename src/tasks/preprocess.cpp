@@ -10,14 +10,6 @@
 
 namespace nuri {
 
-std::vector<Image> read_pictures(const std::vector<std::string>& files, const PictureLimits& limits) {
-  std::vector<Image> pictures;
-  ImageLimits bounds;
-  bounds.max_pixels = limits.max_pixels;
-  for (const auto& file : files) pictures.push_back(read_image(file, bounds));
-  return pictures;
-}
-
 void preprocess(const PreprocessRequest& request) {
   std::filesystem::path folder = find_model(request.model);
   if (!request.text && request.pictures.empty())

@@ -55,7 +55,7 @@ def write_qwen(folder, width, hidden, whole):
     for name, (out, into) in parts.items():
         shapes |= {f"visual.{name}.weight": [out, into], f"visual.{name}.bias": [out]}
     shapes |= {f"visual.{name}.weight": [width] for name in ("blocks.0.norm1", "blocks.0.norm2", "merger.ln_q")}
-    return write_hole(folder, shapes, {
+    write_hole(folder, shapes, {
         "architectures": ["Qwen2_5_VLForConditionalGeneration"], "model_type": "qwen2_5_vl", "image_token_id": 98,
         "video_token_id": 97, "vision_start_token_id": 95, "vision_end_token_id": 96, "tie_word_embeddings": True,
         "text_config": {
@@ -66,6 +66,9 @@ def write_qwen(folder, width, hidden, whole):
             "model_type": "qwen2_5_vl_vision", "depth": 1, "hidden_size": width, "intermediate_size": hidden,
             "num_heads": 2, "out_hidden_size": 64, "patch_size": 14, "window_size": 112,
             "fullatt_block_indexes": [0] if whole else []}})
+    harness.write_json(folder / "preprocessor_config.json", {
+        "image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 56 * 56, "max_pixels": 4096 * 4096})
+    return folder
 
 
 @unittest.skipIf(harness.SANITIZED, "sanitizers need more address space than that")
@@ -126,13 +129,13 @@ class LargePictures(harness.TestCase):
         patches = (4096 // 28 * 2) ** 2
         at_once = patches * 2 * 8192 * 2  # gate and up, of two bytes each
         self.assertGreater(at_once, 2.5 * GIB)
-        self.assertLess(self.beyond_a_small_one(model, 4096), 1.1 * GIB)  # its pixels alone are 0.4
+        self.assertLess(self.beyond_a_small_one(model, 4096), 1.1 * GIB)  # of which 0.4 are its pixels
 
     def test_rows_that_see_a_whole_picture_keep_no_scores(self):
         model = write_qwen(self.folder / "model", 32, 64, whole=True)
         patches = (2016 // 28 * 2) ** 2
         self.assertGreater(patches ** 2 * 2 * 2, 1.5 * GIB)  # scores of two heads
-        self.assertLess(self.beyond_a_small_one(model, 2016), 0.5 * GIB)
+        self.assertLess(self.beyond_a_small_one(model, 2016), 0.3 * GIB)
 
 
 class Inspect(harness.TestCase):
