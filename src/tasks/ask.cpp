@@ -140,13 +140,13 @@ PreparedPrompt Assistant::Parts::prepared(const std::string& prompt, std::span<c
   return (*processor)(prompt, pictures, videos, special);
 }
 
-Request Assistant::Parts::request(const PreparedPrompt& prompt, const GenerationOptions& options) {
+Request Assistant::Parts::request(PreparedPrompt& prompt, const GenerationOptions& options) {
   Request request;
   request.ids.assign(prompt.ids.begin(), prompt.ids.end());
   request.sampling = resolve_sampling(generation, flags_of(options), static_cast<int64_t>(request.ids.size()));
   request.eos = generation.eos;
   request.keep_cached = true;
-  request.input = std::move(model->embed(to_tensors(prompt)).front());
+  request.input = std::move(model->embed(take_tensors(prompt)).front());
   if (const at::Tensor& first = request.input.ids; first.defined())  // an encoder has read the prompt
     request.ids.assign(first.const_data_ptr<int64_t>(), first.const_data_ptr<int64_t>() + first.numel());
   return request;

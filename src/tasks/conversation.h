@@ -29,8 +29,8 @@ struct Assistant::Parts {
   // What the processor makes of that.
   PreparedPrompt prepared(const std::string& prompt, std::span<const Image> pictures,
                           std::span<const Video> videos) const;
-  // What the engine is to do for it: `ids`, the pictures' and videos' rows, and how to choose.
-  Request request(const PreparedPrompt& prompt, const GenerationOptions& options);
+  // What the engine is to do for it: `ids`, the pictures' and videos' rows, and how to choose. Takes their arrays.
+  Request request(PreparedPrompt& prompt, const GenerationOptions& options);
   // Until it is done, or an error. `tap` sees the experts' routing, where that is shown.
   Generation run(Request request, Tap& tap);
   bool has_experts() const;

@@ -112,7 +112,7 @@ class Weigher {
       for (const HiddenPart& part : hidden) curtain.hide(part, means_[part.picture]);
       return parts_.prepared(state_.prompt, state_.pictures, state_.videos);
     }();
-    return std::move(parts_.model->embed(to_tensors(prompt)).front());
+    return std::move(parts_.model->embed(take_tensors(prompt)).front());
   }
 
   std::vector<double> weigh(std::span<DecoderInput> inputs) {

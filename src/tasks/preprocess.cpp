@@ -17,7 +17,8 @@ void preprocess(const PreprocessRequest& request) {
   std::vector<Image> pictures = read_pictures(request.pictures, request.limits);
   NamedTensors tensors;
   if (request.text) {
-    tensors = to_tensors((*open_processor(folder))(*request.text, pictures, true));
+    PreparedPrompt prompt = (*open_processor(folder))(*request.text, pictures, true);
+    tensors = take_tensors(prompt);
     tensors["attention_mask"] = at::ones_like(tensors["input_ids"]);
   } else {
     tensors = to_tensors(open_picture_processor(folder)->prepare(pictures).arrays);

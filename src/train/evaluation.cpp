@@ -64,7 +64,7 @@ class Examiner {
     PreparedPrompt prompt = processor_(chat, pictures, false);
     Request request;
     request.ids.assign(prompt.ids.begin(), prompt.ids.end());
-    request.input = std::move(model_.embed(to_tensors(prompt)).front());
+    request.input = std::move(model_.embed(take_tensors(prompt)).front());
     request.sampling.greedy = true;
     request.sampling.max_tokens = kAnswer;
     request.eos = eos_;

@@ -5,6 +5,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "base/error.h"
 
@@ -39,22 +41,24 @@ bool flag_input(const NamedTensors& inputs, const std::string& name) {
   return found->second.ne(0).item<bool>();
 }
 
-NamedTensors to_tensors(std::span<const NamedArray> arrays) {
+NamedTensors to_tensors(std::vector<NamedArray> arrays) {
   NamedTensors tensors;
-  for (const NamedArray& array : arrays)
+  for (NamedArray& array : arrays)
     tensors[array.name] = std::visit(
-        [&](const auto& values) {
-          at::Tensor flat = at::empty(array.shape, c10::CppTypeToScalarType<std::decay_t<decltype(values[0])>>::value);
-          std::copy(values.begin(), values.end(), flat.mutable_data_ptr<std::decay_t<decltype(values[0])>>());
-          return flat;
+        [&](auto& values) {
+          using Values = std::decay_t<decltype(values)>;
+          auto kept = std::make_shared<Values>(std::move(values));  // a large picture's are not there twice
+          return at::from_blob(
+              kept->data(), array.shape, [kept](void*) {},
+              c10::CppTypeToScalarType<typename Values::value_type>::value);
         },
         array.values);
   return tensors;
 }
 
-NamedTensors to_tensors(const PreparedPrompt& prompt) {
-  NamedTensors tensors = to_tensors(prompt.pictures.arrays);
-  tensors.merge(to_tensors(prompt.videos));
+NamedTensors take_tensors(PreparedPrompt& prompt) {
+  NamedTensors tensors = to_tensors(std::exchange(prompt.pictures.arrays, {}));
+  tensors.merge(to_tensors(std::exchange(prompt.videos, {})));
   tensors["input_ids"] = at::tensor(prompt.ids, at::kInt).to(at::kLong).unsqueeze(0);
   return tensors;
 }

@@ -16,9 +16,10 @@ bool flag_input(const NamedTensors& inputs, const std::string& name);
 void check_ids(const at::Tensor& ids, int64_t vocabulary, const char* name = "input_ids");
 // Throws Error(usage) when the tensor `name` has another shape.
 void check_shape(const at::Tensor& tensor, at::IntArrayRef shape, const char* name);
-// `input_ids` [1, T] and the tensors of the pictures and videos.
-NamedTensors to_tensors(const PreparedPrompt& prompt);
-NamedTensors to_tensors(std::span<const NamedArray> arrays);
+// The numbers stay where they are.
+NamedTensors to_tensors(std::vector<NamedArray> arrays);
+// `input_ids` [1, T] and the tensors of the pictures and videos, whose arrays it takes away.
+NamedTensors take_tensors(PreparedPrompt& prompt);
 // Rows of a batch as prompts of their own: embeddings [B, T, D] and positions ([B, T] or [3, B, T]; undefined: counted)
 // without what the inputs' `attention_mask` [B, T] calls padding.
 std::vector<DecoderInput> split_batch(const NamedTensors& inputs, const at::Tensor& embeddings,

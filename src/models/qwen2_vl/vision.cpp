@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "models/parts/inputs.h"
@@ -11,7 +12,8 @@
 namespace nuri {
 namespace {
 
-constexpr int64_t kPiece = 1024;  // rows that are worked on at a time where no graph is kept
+constexpr int64_t kPiece = 1024;        // rows that are worked on at a time where no graph is kept
+constexpr int64_t kHeadRows = 1 << 18;  // rows of a picture times heads that attend at a time
 
 // Calls piece(begin, count) for rows [begin, begin + rows).
 template <class Piece>
@@ -71,35 +73,37 @@ class VisionAttention {
         bias_((weights / "qkv").get("bias", {3 * config.width}, Init::constant(0))),
         output_(weights / "proj", config.width, config.width, true) {}
 
-  // Keys and values of rows that attend to one another.
-  struct Memory {
-    at::Tensor keys, values;  // [groups, H, length, d]
+  struct Heads {
+    int64_t begin, count;
   };
+  Heads heads() const { return {0, heads_}; }
+  int64_t head_dim() const { return head_dim_; }
 
-  at::Tensor keys(const at::Tensor& x, const nn::Angles& angles) const {
-    return ops::rotate_half(project(x, 1), angles.cosine, angles.sine);
-  }
-  at::Tensor values(const at::Tensor& x) const { return project(x, 2); }
-
-  // x [groups * T, D] -> [groups * T, D]
-  at::Tensor attend(const at::Tensor& x, const nn::Angles& angles, const Memory& memory) const {
-    at::Tensor query = ops::rotate_half(project(x, 0), angles.cosine, angles.sine);
-    int64_t groups = memory.keys.size(0);
-    at::Tensor out = ops::attention(in_groups(query, groups), memory.keys, memory.values, {}, false,
-                                    1.0 / std::sqrt(static_cast<double>(head_dim_)));
-    return output_(out.transpose(1, 2).reshape({x.size(0), heads_ * head_dim_}));
+  // Of some heads for rows x [T, D]: queries, keys and values, each [T, heads, d].
+  std::array<at::Tensor, 3> project(const at::Tensor& x, const nn::Angles& angles, Heads heads) const {
+    auto turned = [&](const at::Tensor& rows) { return ops::rotate_half(rows, angles.cosine, angles.sine); };
+    return {turned(project(x, 0, heads)), turned(project(x, 1, heads)), project(x, 2, heads)};
   }
 
-  // [groups * T, H, d] -> [groups, H, T, d]
+  // Of rows in `groups` that attend within themselves: [groups * T, heads, d] -> [groups * T, heads * d]
+  at::Tensor attend(const std::array<at::Tensor, 3>& rows, int64_t groups) const {
+    at::Tensor out = ops::attention(in_groups(rows[0], groups), in_groups(rows[1], groups), in_groups(rows[2], groups),
+                                    {}, false, 1.0 / std::sqrt(static_cast<double>(head_dim_)));
+    return out.transpose(1, 2).reshape({rows[0].size(0), -1});
+  }
+
+  at::Tensor output(const at::Tensor& x) const { return output_(x); }  // [T, H * d] -> [T, D]
+
+ private:
+  // [groups * T, heads, d] -> [groups, heads, T, d]
   static at::Tensor in_groups(const at::Tensor& rows, int64_t groups) {
     return rows.view({groups, rows.size(0) / groups, rows.size(1), rows.size(2)}).transpose(1, 2);
   }
 
- private:
-  at::Tensor project(const at::Tensor& x, int64_t part) const {  // [T, D] -> [T, H, d]
-    int64_t width = heads_ * head_dim_;
-    at::Tensor y = ops::linear(x, weight_.narrow(0, part * width, width), bias_.narrow(0, part * width, width));
-    return y.view({x.size(0), heads_, head_dim_});
+  at::Tensor project(const at::Tensor& x, int64_t part, Heads heads) const {
+    int64_t begin = (part * heads_ + heads.begin) * head_dim_, width = heads.count * head_dim_;
+    at::Tensor y = ops::linear(x, weight_.narrow(0, begin, width), bias_.narrow(0, begin, width));
+    return y.view({x.size(0), heads.count, head_dim_});
   }
 
   int64_t heads_, head_dim_;
@@ -129,22 +133,34 @@ class Layer : public QwenVisionLayer {
 
  private:
   void attend(RowSum& x, const nn::Angles& angles, const RowGroups& group) const {
-    at::Tensor all;  // of a group that is one piece, the rows behind the norm: made once
-    if (group.rows() <= kPiece) all = attention_norm_(x.rows(group.begin, group.rows()));
-    auto normed = [&](int64_t begin, int64_t count) {
-      return all.defined() ? all : attention_norm_(x.rows(begin, count));
-    };
-    at::Tensor keys = in_pieces(group.begin, group.rows(), [&](int64_t begin, int64_t count) {
-      return attention_.keys(normed(begin, count), narrow(angles, begin, count));
-    });
-    at::Tensor values = in_pieces(group.begin, group.rows(), [&](int64_t begin, int64_t count) {
-      return attention_.values(normed(begin, count));
-    });
-    VisionAttention::Memory memory{VisionAttention::in_groups(keys, group.count),
-                                   VisionAttention::in_groups(values, group.count)};
-    // Rows of several groups go together: there are no more of them than fit into a piece.
-    for_pieces(group.begin, group.rows(), [&](int64_t begin, int64_t count) {
-      x.add(begin, attention_.attend(normed(begin, count), narrow(angles, begin, count), memory));
+    nn::Angles turns = narrow(angles, group.begin, group.rows());
+    if (group.rows() > kPiece && !at::GradMode::is_enabled()) return attend_by_heads(x, turns, group);
+    at::Tensor normed = attention_norm_(x.rows(group.begin, group.rows()));
+    at::Tensor drawn = attention_.attend(attention_.project(normed, turns, attention_.heads()), group.count);
+    x.add(group.begin, attention_.output(drawn));
+  }
+
+  // A few heads behind each other: what they draw is there for all rows, their queries, keys and values are not.
+  void attend_by_heads(RowSum& x, const nn::Angles& angles, const RowGroups& group) const {
+    int64_t rows = group.rows(), all = attention_.heads().count, dim = attention_.head_dim();
+    int64_t most = std::max<int64_t>(kHeadRows / rows, 1);
+    at::Tensor drawn;  // [rows, H * d]
+    for (int64_t head = 0; head < all; head += most) {
+      VisionAttention::Heads heads{head, std::min(most, all - head)};
+      std::array<at::Tensor, 3> parts;
+      for_pieces(0, rows, [&](int64_t begin, int64_t count) {
+        at::Tensor normed = attention_norm_(x.rows(group.begin + begin, count));
+        auto made = attention_.project(normed, narrow(angles, begin, count), heads);
+        for (size_t i = 0; i < parts.size(); ++i) {
+          if (!parts[i].defined()) parts[i] = at::empty({rows, heads.count, dim}, made[i].options());
+          parts[i].narrow(0, begin, count).copy_(made[i]);
+        }
+      });
+      if (!drawn.defined()) drawn = at::empty({rows, all * dim}, parts[0].options());
+      drawn.narrow(1, heads.begin * dim, heads.count * dim).copy_(attention_.attend(parts, group.count));
+    }
+    for_pieces(0, rows, [&](int64_t begin, int64_t count) {
+      x.add(group.begin + begin, attention_.output(drawn.narrow(0, begin, count)));
     });
   }
 

@@ -39,6 +39,21 @@ TEST_P(QwenVisionTest, PiecesMakeNoDifference) {
   EXPECT_LT((whole - pieces).abs().max().item<double>(), 1e-5 * whole.abs().max().item<double>());
 }
 
+// A picture so large that its many heads attend some behind others.
+TEST_P(QwenVisionTest, BlocksOfHeadsMakeNoDifference) {
+  QwenVisionConfig config = tiny(GetParam());
+  config.heads = 250, config.width = 1000, config.layers = 1, config.full_attention = {true};
+  QwenVision vision(WeightView(std::make_shared<TrainingStore>(8)), config);
+  at::manual_seed(3);
+  at::Tensor values = at::randn({32 * 34, config.patch_values()});
+  at::Tensor whole = vision.encode(values, {{1, 32, 34}}), blocks;
+  {
+    at::NoGradGuard no_grad;
+    blocks = vision.encode(values, {{1, 32, 34}});
+  }
+  EXPECT_LT((whole - blocks).abs().max().item<double>(), 1e-5 * whole.abs().max().item<double>());
+}
+
 // A picture sees no other, and each frame of a film is a picture.
 TEST_P(QwenVisionTest, FramesAreApart) {
   at::NoGradGuard no_grad;
