@@ -224,7 +224,7 @@ class QFormer(harness.TestCase):
         recipe = self.first_stage()
         self.succeeds("train", recipe)
         reader = sorted((self.folder / "first/talk").glob("step-*"))[-1]
-        told = self.succeeds_json("eval", recipe, "--json")
+        told = self.succeeds_json("eval", recipe, "--dtype", "bfloat16", "--json")
         for language in ("english", "korean"):
             self.assertEqual(sorted(told[language]), ["contrast", "grounded_text", "match"])
             for share in told[language].values():

@@ -36,7 +36,7 @@ ComposedRetrieval::ComposedRetrieval(const WeightView& weights, const ComposedRe
       bias_((weights / "cls" / "predictions").get("bias", {config.connector.q_former.vocabulary}, Init::constant(0))) {}
 
 at::Tensor ComposedRetrieval::look(const at::Tensor& pixels) const {
-  return chosen_features(*vision_, config_.features(), pixels);
+  return chosen_features(*vision_, config_.features(), pixels.to(reader_.word_weights().options()));
 }
 
 at::Tensor ComposedRetrieval::tell(const at::Tensor& pictures, const QueryReader::Text& text) const {

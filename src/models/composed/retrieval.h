@@ -21,7 +21,7 @@ class ComposedRetrieval : public Model, public MediaEncoder {
   at::Tensor encode_pictures(const NamedTensors& pictures) override;
 
   const QueryReader& reader() const { return reader_; }
-  // pixels [N, C, S, S] -> what the reader looks at, [N, P, E]
+  // pixels [N, C, S, S], of any floating type -> what the reader looks at, [N, P, E]
   at::Tensor look(const at::Tensor& pixels) const;
   // Logits of the token behind each of a text, from the picture and what stands before: [N, L, V]
   at::Tensor tell(const at::Tensor& pictures, const QueryReader::Text& text) const;
