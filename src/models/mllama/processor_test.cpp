@@ -146,7 +146,8 @@ TEST_F(MllamaPrompts, Refusals) {
 }
 
 TEST(MllamaProcessor, LookingRanges) {
-  for (const auto& expected : golden_mllama()["ranges"]) {
+  Json golden = golden_mllama();
+  for (const auto& expected : golden["ranges"]) {
     SCOPED_TRACE(expected.dump());
     std::vector<std::vector<int64_t>> found;
     for (auto [begin, end] : looking_ranges(expected["ids"].get<std::vector<int32_t>>(), 7))
