@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "nn/attention.h"
 
@@ -21,13 +22,16 @@ at::Tensor padded(const at::Tensor& x) {
   return at::cat({x, at::zeros({x.size(0), x.size(1), missing, x.size(3)}, x.options())}, 2);
 }
 
-// Everything sees everything but that what is missing does not see what is missing: tiles [N, t] -> [N, 1, L, L] for
-// `tokens` of `length` in each tile.
-at::Tensor visible(const at::Tensor& tiles, int64_t tokens, int64_t length) {
+// Everything sees everything but that what is missing does not see what is missing: of the tiles [N, t] that there are,
+// for `tokens` of `length` in each.
+std::vector<TileRows> rows_of(const at::Tensor& tiles, int64_t tokens, int64_t length, at::Device device) {
   int64_t pictures = tiles.size(0), count = tiles.size(1);
   at::Tensor there = tiles.unsqueeze(2).expand({pictures, count, tokens});
-  there = at::cat({there, at::zeros({pictures, count, length - tokens}, tiles.options())}, 2).view({pictures, 1, -1});
-  return there.unsqueeze(3) | there.unsqueeze(2);
+  there = at::cat({there, at::zeros({pictures, count, length - tokens}, tiles.options())}, 2).view({pictures, -1});
+  std::vector<TileRows> rows;
+  for (const at::Tensor& picture : there.unbind())
+    rows.push_back({picture.nonzero().squeeze(1).to(device), picture.logical_not().nonzero().squeeze(1).to(device)});
+  return rows;
 }
 
 }  // namespace
@@ -44,9 +48,31 @@ MllamaVisionLayer::MllamaVisionLayer(const WeightView& weights, const EncoderCon
   mlp_gate_ = weights.get("gate_ffn", {1});
 }
 
-at::Tensor MllamaVisionLayer::forward(at::Tensor x, int64_t pictures, const at::Tensor& mask) const {
-  at::Tensor attended = nn::attend_within(qkv_(attention_norm_(x)), pictures, scale_, /*causal=*/false, mask);
-  x = x + through(attention_gate_, output_(attended));
+at::Tensor MllamaVisionLayer::attend(const nn::Qkv& qkv, const TileRows& rows) const {
+  auto [query, key, value] = std::tuple(qkv.query, qkv.key, qkv.value);
+  auto drawn = [&](const at::Tensor& who, const at::Tensor& k, const at::Tensor& v) {
+    return nn::attend_within({query.index_select(0, who), k, v}, 1, scale_, /*causal=*/false, {});
+  };
+  if (rows.missing.size(0) == 0) return drawn(rows.there, key, value);
+  at::Tensor out = at::zeros({query.size(0), query.size(1) * query.size(2)}, query.options());
+  if (rows.there.size(0) == 0) {  // a picture that only fills the batch: its rows see all alike
+    query = at::zeros_like(query);
+    return out.index_copy(0, rows.missing, drawn(rows.missing, key, value));
+  }
+  out = out.index_copy(0, rows.there, drawn(rows.there, key, value));
+  return out.index_copy(0, rows.missing,
+                        drawn(rows.missing, key.index_select(0, rows.there), value.index_select(0, rows.there)));
+}
+
+at::Tensor MllamaVisionLayer::forward(at::Tensor x, const std::vector<TileRows>& rows) const {
+  nn::Qkv qkv = qkv_(attention_norm_(x));
+  auto length = x.size(0) / static_cast<int64_t>(rows.size());
+  std::vector<at::Tensor> attended;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    auto of_picture = [&](const at::Tensor& all) { return all.narrow(0, static_cast<int64_t>(i) * length, length); };
+    attended.push_back(attend({of_picture(qkv.query), of_picture(qkv.key), of_picture(qkv.value)}, rows[i]));
+  }
+  x = x + through(attention_gate_, output_(attended.size() == 1 ? attended[0] : at::cat(attended)));
   return x + through(mlp_gate_, mlp_(mlp_norm_(x)));
 }
 
@@ -94,19 +120,19 @@ at::Tensor MllamaVision::embed(const at::Tensor& pixels, const at::Tensor& arran
 
 at::Tensor MllamaVision::operator()(const at::Tensor& pixels, const at::Tensor& arrangements,
                                     const at::Tensor& tiles) const {
-  int64_t pictures = pixels.size(0), width = config_.encoder.width, tokens = config_.tokens();
+  int64_t width = config_.encoder.width, tokens = config_.tokens();
   at::Tensor x = padded(embed(pixels, arrangements));  // [N, t, 1 + P + padding, D]
   std::vector<int64_t> shape = x.sizes().vec();
-  at::Tensor mask = visible(tiles, tokens, shape[2]);
+  std::vector<TileRows> rows = rows_of(tiles, tokens, shape[2], x.device());
   x = x.reshape({-1, width});
   std::map<int64_t, at::Tensor> states;
   for (int64_t layer : config_.intermediate_layers) states.emplace(layer, at::Tensor());
   for (size_t layer = 0; layer < layers_.size(); ++layer) {
-    x = layers_[layer].forward(x, pictures, mask);
+    x = layers_[layer].forward(x, rows);
     if (auto wanted = states.find(static_cast<int64_t>(layer)); wanted != states.end()) wanted->second = x;
   }
   x = between_(norm_between_(x).view(shape), arrangements).reshape({-1, width});
-  for (const auto& layer : global_layers_) x = layer.forward(x, pictures, mask);
+  for (const auto& layer : global_layers_) x = layer.forward(x, rows);
   std::vector<at::Tensor> chosen;
   for (int64_t layer : config_.intermediate_layers) chosen.push_back(states.at(layer).view(shape).narrow(2, 0, tokens));
   x = x.view(shape).narrow(2, 0, tokens);

@@ -5,15 +5,24 @@
 
 namespace nuri {
 
+// Of a picture's rows, those of tiles that there are and those that only fill up.
+struct TileRows {
+  at::Tensor there, missing;  // indices
+};
+
 // One layer of the encoder, without biases in its attention; in the second stack the tanh of a learned number scales
 // what each half adds.
 class MllamaVisionLayer {
  public:
   MllamaVisionLayer(const WeightView& weights, const EncoderConfig& config, bool gated);
-  // x [N * L, D], mask [N, 1, L, L]
-  at::Tensor forward(at::Tensor x, int64_t pictures, const at::Tensor& mask) const;
+  // x [N * L, D], `rows` of each of the N pictures.
+  at::Tensor forward(at::Tensor x, const std::vector<TileRows>& rows) const;
 
  private:
+  // Of one picture. Everything sees everything but that what is missing does not see what is missing: two calls that
+  // need no mask, with which libtorch's attention takes longer.
+  at::Tensor attend(const nn::Qkv& qkv, const TileRows& rows) const;
+
   double scale_;
   nn::LayerNorm attention_norm_, mlp_norm_;
   nn::QkvProjection qkv_;
