@@ -23,9 +23,14 @@ at::Tensor padded(const at::Tensor& x) {
 }
 
 // Everything sees everything but that what is missing does not see what is missing: of the tiles [N, t] that there are,
-// for `tokens` of `length` in each.
+// for `tokens` of `length` in each. Where only shapes are counted, all are there.
 std::vector<TileRows> rows_of(const at::Tensor& tiles, int64_t tokens, int64_t length, at::Device device) {
   int64_t pictures = tiles.size(0), count = tiles.size(1);
+  if (tiles.is_meta()) {
+    auto indices = at::TensorOptions(at::kLong).device(device);
+    TileRows all{at::arange(count * length, indices), at::empty({0}, indices)};
+    return std::vector<TileRows>(static_cast<size_t>(pictures), all);
+  }
   at::Tensor there = tiles.unsqueeze(2).expand({pictures, count, tokens});
   there = at::cat({there, at::zeros({pictures, count, length - tokens}, tiles.options())}, 2).view({pictures, -1});
   std::vector<TileRows> rows;
