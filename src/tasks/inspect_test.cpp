@@ -53,8 +53,11 @@ TEST_F(InspectTest, CountsWhatTheReferenceCounts) {
     EXPECT_EQ(parameters["trained"], expected["trained"]);
     EXPECT_EQ(sum_of(parameters["by_module"]), expected["parameters"].get<int64_t>());
     EXPECT_EQ(told["bytes"]["bfloat16"], 2 * expected["parameters"].get<int64_t>());
-    for (const char* key : {"flops_per_token", "flops_per_picture", "tokens_per_picture"})
-      if (expected.contains(key)) EXPECT_EQ(told[key], expected[key]) << key;
+    for (const char* key : {"flops_per_token", "flops_per_picture", "tokens_per_picture"}) {
+      if (expected.contains(key)) {
+        EXPECT_EQ(told[key], expected[key]) << key;
+      }
+    }
     EXPECT_EQ(told["flops_per_picture"].is_null(), !expected.contains("flops_per_picture"));
     EXPECT_EQ(told["tokens_per_picture"].is_null(), !expected.contains("tokens_per_picture"));
     EXPECT_EQ(told["kv_bytes_per_token"].is_null(), told["flops_per_token"].is_null());

@@ -22,6 +22,9 @@ struct Tap {
     int64_t layer;
     nn::Routing routing;  // of each row of the batch, or of the step, in order
   };
+  // Of the text decoder's layer of this number its output [rows, D], with its graph where gradients are on; -1: none.
+  int64_t layer = -1;
+  at::Tensor output;
   std::vector<LayerRouting> routing;  // of each layer with experts, in the order in which they ran
 };
 

@@ -114,8 +114,8 @@ bool is_right(const FilmTurn& turn, std::string_view answer) {
          parse_boxes(answer).size() == turn.turn.boxes.size();
 }
 
-std::vector<Pointing> make_film_pointing(const EmojiWorld& world, const Film& film, uint64_t seed, uint64_t index) {
-  constexpr int kFrames = 2;  // for each name, and one for an absent name
+std::vector<Pointing> make_film_pointing(const EmojiWorld& world, const Film& film, int frames, uint64_t seed,
+                                         uint64_t index) {
   CounterRandom random(seed ^ ~kStream, index);
   const ConversationOptions plain;
   auto any_frame = [&] { return static_cast<size_t>(random.below(film.frames.size())); };
@@ -123,7 +123,7 @@ std::vector<Pointing> make_film_pointing(const EmojiWorld& world, const Film& fi
   for (Language language : {Language::english, Language::korean}) {
     const Asker asker{world, film.frames.front(), plain, random, language};
     for (int object : asker.lone_objects()) {
-      for (int i = 0; i < kFrames; ++i) {
+      for (int i = 0; i < frames; ++i) {
         const size_t frame = any_frame();
         const Box& box = film.frames[frame].objects[object].box;
         all.push_back({fmt::format("{} {}", frame + 1, asker.name(asker.kind(object))), box_numbers(box)});

@@ -44,6 +44,7 @@ bool is_right(const FilmTurn& turn, std::string_view answer);
 
 // The number of a frame and a name ("3 dog"), which go on at once with the box of that in this frame
 // ("12, 30, 44, 61"), or "-" when the film has no such thing; in both languages.
-std::vector<Pointing> make_film_pointing(const EmojiWorld& world, const Film& film, uint64_t seed, uint64_t index);
+std::vector<Pointing> make_film_pointing(const EmojiWorld& world, const Film& film, int frames, uint64_t seed,
+                                         uint64_t index);
 
 }  // namespace nuri

@@ -193,7 +193,7 @@ TEST(EmojiFilmQuestions, ABoxCountsAtItsOwnFrame) {
 TEST(EmojiFilmQuestions, PointingTellsTheFrame) {
   const Film film = film_of(2, 5);
   int boxes = 0, absent = 0;
-  for (const auto& [name, answer] : make_film_pointing(test_world(), film, 2, 5)) {
+  for (const auto& [name, answer] : make_film_pointing(test_world(), film, 2, 2, 5)) {
     const size_t space = name.find(' '), frame = std::stoul(name);
     ASSERT_TRUE(frame >= 1 && frame <= film.frames.size()) << name;
     std::string expected = "-";

@@ -24,12 +24,16 @@ constexpr const char* kPattern = R"(\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+ ?|\s*[\
 
 constexpr const char* kSpecialTokens[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>"};
 
-// ChatML, with the picture where it stands among a message's parts.
+// ChatML, with the picture where it stands among a message's parts. Several in one message are numbered from 1.
 constexpr const char* kChatTemplate =
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
     "{% if message['content'] is string %}{{ message['content'] }}"
-    "{% else %}{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}{{ '<image>' }}"
+    "{% else %}"
+    "{% set pictures = message['content'] | selectattr('type', 'equalto', 'image') | list | length %}"
+    "{% set picture = namespace(number=0) %}"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}{% set picture.number = picture.number + 1 %}"
+    "{% if pictures > 1 %}{{ picture.number }}{% endif %}{{ '<image>' }}"
     "{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}"
     "{% endfor %}{% endif %}{{ '<|im_end|>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";

@@ -11,6 +11,7 @@
 #include "text/tokenizer.h"
 #include "train/emoji_world/tokenizer_training.h"
 #include "train/objectives/dense.h"
+#include "train/objectives/test_support.h"
 #include "weights/stores.h"
 
 namespace nuri {
@@ -18,23 +19,6 @@ namespace {
 
 constexpr int64_t kWidth = 64, kSide = 32, kPatch = 8, kVocabulary = 600, kScenes = 6;
 constexpr int64_t kPatches = kScenes * (kSide / kPatch) * (kSide / kPatch);
-
-// A decoder that is only a table of embeddings, behind eyes that say what they are told.
-class TableModel : public CausalLM, public MediaEncoder {
- public:
-  at::Tensor table, rows;
-
-  NamedTensors forward(const NamedTensors&) override { return {}; }
-  Limits limits() const override { return {kVocabulary, 0, kWidth}; }
-  nn::CacheShape cache_shape() const override { return {}; }
-  at::ScalarType dtype() const override { return at::kFloat; }
-  at::Device device() const override { return at::kCPU; }
-  std::vector<DecoderInput> embed(const NamedTensors&) override { return {}; }
-  at::Tensor embed_made(const at::Tensor& ids) override { return table.index_select(0, ids); }
-  at::Tensor step(const Step&, nn::KvCache&) override { return {}; }
-  NamedTensors picture_inputs(int64_t, int64_t) const override { return {}; }
-  at::Tensor encode_pictures(const NamedTensors&) override { return rows; }
-};
 
 class AlignmentTest : public testing::Test {
  protected:

@@ -15,6 +15,7 @@
 #include "text/chat_template.h"
 #include "train/emoji_world/conversation.h"
 #include "train/objectives/film_source.h"
+#include "train/objectives/frame_numbers.h"
 #include "train/objectives/packed_sample.h"
 #include "train/objectives/scene_batch.h"
 
@@ -81,30 +82,39 @@ class ConversationObjective : public Objective {
     auto chat = ChatTemplate::from_folder(context.folder);
     if (!chat) throw Error(ErrorKind::usage, fmt::format("{}: found no chat template", folder_));
     chat_.emplace(std::move(*chat));
+    if (films_ && films_->numbered_behind >= 0) number_frames(config);
   }
 
   Loss loss(uint64_t first, int64_t count) override {
     std::vector<uint64_t> scenes, films;
     for (uint64_t index = first; index < first + static_cast<uint64_t>(count); ++index)
       (is_film(index) ? films : scenes).push_back(index);
-    if (!films_) return {loss_of(scenes, false), {}};
+    if (!films_) return loss_of(scenes, false);
     // Apart, since the rows of films are several times as long.
     Loss loss{at::zeros({}), {}};
     for (auto [name, indices] : {std::pair("films", &films), std::pair("scenes", &scenes)}) {
       if (indices->empty()) continue;
-      at::Tensor part = loss_of(*indices, indices == &films);
-      loss.total = loss.total + part * (static_cast<double>(indices->size()) / static_cast<double>(count));
-      loss.parts.push_back({name, part.item<double>()});
+      Loss part = loss_of(*indices, indices == &films);
+      loss.total = loss.total + part.total * (static_cast<double>(indices->size()) / static_cast<double>(count));
+      loss.parts.push_back({name, part.total.item<double>()});
+      std::ranges::move(part.parts, std::back_inserter(loss.parts));
     }
     return loss;
   }
 
  private:
+  void number_frames(const ConfigReader& config) {
+    auto* decoder = dynamic_cast<CausalLM*>(&model_);
+    if (decoder == nullptr) config.reject("architectures", "a model that continues a text, for numbered_behind");
+    numbers_.emplace(*decoder, encode(placeholder_).at(0), films_->numbered_behind,
+                     number_tokens(processor_->tokenizer(), films_->film.max_frames));
+  }
+
   bool is_film(uint64_t index) const {
     return films_ && CounterRandom(source_.seed() + 3, index).chance(films_->share);
   }
 
-  at::Tensor loss_of(const std::vector<uint64_t>& indices, bool films) {
+  Loss loss_of(const std::vector<uint64_t>& indices, bool films) {
     auto count = static_cast<int64_t>(indices.size());
     std::vector<Shown> shown(indices.size());
     std::vector<PackedSample> samples(indices.size());
@@ -121,7 +131,22 @@ class ConversationObjective : public Objective {
       for (auto& each : shown) std::ranges::move(each.pictures, std::back_inserter(pictures));
       inputs.merge(to_tensors(processor_->pictures().prepare(pictures).arrays));
     }
-    return model_.forward(inputs).at("loss");
+    return films && numbers_ ? numbered_loss(inputs) : Loss{model_.forward(inputs).at("loss"), {}};
+  }
+
+  Loss numbered_loss(const NamedTensors& inputs) {
+    Tap tap;
+    tap.layer = numbers_->layer();
+    model_.show(&tap);
+    at::Tensor answers = model_.forward(inputs).at("loss");
+    model_.show(nullptr);
+    if (!tap.output.defined())
+      throw Error(ErrorKind::usage,
+                  fmt::format("films: numbered_behind: found {}, expected a layer of the decoder", tap.layer));
+    Loss loss = numbers_->loss(tap.output, inputs.at("input_ids"));
+    loss.parts.push_back({"answers", answers.item<double>()});
+    loss.total = loss.total + answers;
+    return loss;
   }
 
   Shown show_scene(uint64_t index) const {
@@ -141,7 +166,7 @@ class ConversationObjective : public Objective {
     Shown shown;
     for (auto& [task, turn] : make_film_conversation(source_.world(), film, films_->questions, source_.seed(), index))
       shown.turns.push_back(std::move(turn));
-    if (pointing_) shown.pointing = make_film_pointing(source_.world(), film, source_.seed(), index);
+    if (pointing_) shown.pointing = make_film_pointing(source_.world(), film, films_->pointings, source_.seed(), index);
     for (Scene& frame : film.frames) shown.pictures.push_back(std::move(frame.picture));
     return shown;
   }
@@ -223,6 +248,7 @@ class ConversationObjective : public Objective {
   bool pointing_;
   bool pictures_;
   std::optional<FilmSource> films_;
+  std::optional<FrameNumbers> numbers_;
   std::string folder_, placeholder_;
   std::unique_ptr<Processor> processor_;
   std::optional<ChatTemplate> chat_;

@@ -38,6 +38,8 @@ FilmOptions read_film_options(const ConfigReader& data, int size) {
 FilmSource::FilmSource(const ConfigReader& table, int size) {
   share = share_of(table, "share", share);
   questions.objects = whole(table, "objects", 0, questions.objects);
+  pointings = whole(table, "pointings", 0, pointings);
+  numbered_behind = table.has("numbered_behind") ? whole(table, "numbered_behind", 0, 0) : -1;
   questions.korean_share = share_of(table, "korean_share", questions.korean_share);
   film = read_film_options(table.child_or_empty("data"), size);
 }

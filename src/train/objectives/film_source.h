@@ -8,11 +8,13 @@ namespace nuri {
 
 // Films of the emoji world for training, as an objective's [films] table asks for them.
 struct FilmSource {
-  // Keys: share (of the examples, 0 to 1), objects (asked for in a film), korean_share, data (see read_film_options).
-  // `size`: as of read_film_options.
+  // Keys: share (of the examples, 0 to 1), pointings, numbered_behind, objects (asked for in a film), korean_share,
+  // data (see read_film_options). `size`: as of read_film_options.
   FilmSource(const ConfigReader& table, int size);
 
   double share = 0.5;
+  int pointings = 2;         // of frames for each name
+  int numbered_behind = -1;  // the decoder's layer that FrameNumbers teaches; -1: none
   FilmQuestionOptions questions;
   FilmOptions film;
 };

@@ -87,8 +87,10 @@ at::Tensor LlamaDecoder::forward(const at::Tensor& embeddings, const at::Tensor&
   nn::Angles angles = rope_(positions, context.extents());
   at::Tensor x = embeddings;
   bool whole = tap != nullptr;  // who watches wants to see every row
-  for (const auto& block : blocks_)
-    x = block->forward(x, angles, context, &block == &blocks_.back() && !whole ? rows : at::Tensor(), tap);
+  for (size_t layer = 0; layer < blocks_.size(); ++layer) {
+    x = blocks_[layer]->forward(x, angles, context, layer + 1 == blocks_.size() && !whole ? rows : at::Tensor(), tap);
+    if (whole && tap->layer == static_cast<int64_t>(layer)) tap->output = x;
+  }
   return norm_(whole && rows.defined() ? x.index_select(0, rows) : x);
 }
 
