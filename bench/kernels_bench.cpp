@@ -14,6 +14,7 @@
 #include "kernels/convert.h"
 #include "kernels/few_rows.h"
 #include "kernels/paged_attention.h"
+#include "kernels/tile_product.h"
 
 namespace nuri::kernels {
 namespace {
@@ -87,6 +88,34 @@ void few_rows_cases(benchmark::internal::Benchmark* bench) {
   for (Element type : {Element::float16, Element::float32}) bench->Args({1, 8192, 2048, static_cast<int64_t>(type)});
 }
 BENCHMARK(FewRowsProduct)->Apply(few_rows_cases)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+// Prefill and encoders, likewise with weights of 256 MiB in turn.
+void TileProduct(benchmark::State& state) {
+  const int64_t m = state.range(0), n = state.range(1), k = state.range(2), size = n * k;
+  if (!tiles_fit(n, k)) return state.SkipWithError("no matrix tiles");
+  const int64_t matrices = std::max<int64_t>(1, (int64_t{1} << 27) / size);
+  const std::vector<uint16_t> w = random_halves(matrices * size), x = random_halves(m * k);
+  std::vector<uint16_t> y(static_cast<std::size_t>(m * n));
+  constexpr Element kType = Element::bfloat16;
+  for (auto _ : state) {
+    for (int64_t i = 0; i < matrices; ++i) {
+      const TileFactor factor{n, {w.data() + i * size, kType, k}, {y.data(), kType, n}};
+      tile_products(m, k, {x.data(), kType, k}, {&factor, 1});
+    }
+    benchmark::ClobberMemory();
+  }
+  report(state, matrices * size * 2, matrices * 2 * m * n * k);
+}
+BENCHMARK(TileProduct)
+    ->ArgNames({"m", "n", "k"})
+    ->Args({32, 8192, 2048})
+    ->Args({257, 6144, 1408})
+    ->Args({257, 1408, 6144})
+    ->Args({512, 8192, 2048})
+    ->Args({512, 2048, 8192})
+    ->Args({4096, 4096, 1024})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 // A panel of weights to float32 in a scratch that stays in the cache; bytes of the narrow side.
 void ConvertPanel(benchmark::State& state) {

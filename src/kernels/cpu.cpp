@@ -3,6 +3,8 @@
 #include <cpuid.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -20,6 +22,12 @@ uint64_t enabled_register_state() {
   return (uint64_t{high} << 32) | low;
 }
 
+// A process asks for the tiles' registers, which are large, once (Documentation/arch/x86/xstate.rst of Linux).
+bool may_use_tiles() {
+  constexpr long kRequest = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return ::syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+}
+
 CpuFeatures detect() {
   CpuFeatures found;
   uint32_t a = 0, b = 0, c = 0, d = 0;
@@ -33,6 +41,9 @@ CpuFeatures detect() {
   const uint32_t wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
   found.avx512 = found.avx2 && (b & wide) == wide && (state & zmm) == zmm;
   found.avx512_vnni = found.avx512 && (c & bit_AVX512VNNI);
+  const uint32_t tiles = 1u << 22 | 1u << 24;  // AMX-BF16, AMX-TILE
+  const uint64_t tile_state = 3u << 17;
+  found.amx_bf16 = found.avx512 && (d & tiles) == tiles && (state & tile_state) == tile_state && may_use_tiles();
   uint32_t sub = 0;
   if (found.avx512 && __get_cpuid_count(7, 1, &sub, &b, &c, &d)) found.avx512_bf16 = sub & bit_AVX512BF16;
   return found;
@@ -61,6 +72,8 @@ std::string_view isa_name(Isa isa) {
       return "avx2";
     case Isa::avx512:
       return "avx512";
+    case Isa::amx:
+      return "amx";
   }
   throw Error(ErrorKind::internal, "isa_name: unknown instruction set");
 }
@@ -69,6 +82,7 @@ std::vector<Isa> supported_isas(const CpuFeatures& features) {
   std::vector<Isa> isas{Isa::scalar};
   if (features.avx2) isas.push_back(Isa::avx2);
   if (features.avx512) isas.push_back(Isa::avx512);
+  if (features.amx_bf16) isas.push_back(Isa::amx);
   return isas;
 }
 

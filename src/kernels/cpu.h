@@ -11,11 +11,12 @@ struct CpuFeatures {
   bool avx512 = false;  // AVX-512 F, BW, DQ and VL, beside the above
   bool avx512_bf16 = false;
   bool avx512_vnni = false;
+  bool amx_bf16 = false;  // matrix tiles with products of bfloat16, which Linux lets this process use
 };
 const CpuFeatures& cpu_features();
 
 // The sets that kernels are compiled for, in rising order; each one contains those before it.
-enum class Isa { scalar, avx2, avx512 };
+enum class Isa { scalar, avx2, avx512, amx };
 std::string_view isa_name(Isa isa);
 std::vector<Isa> supported_isas(const CpuFeatures& features = cpu_features());
 

@@ -5,6 +5,6 @@
 
 // The function of the active instruction set: NURI_KERNEL(few_rows)(job, begin, end).
 #define NURI_KERNEL(function)                                                                        \
-  (::nuri::kernels::active_isa() == ::nuri::kernels::Isa::avx512 ? ::nuri::kernels::avx512::function \
+  (::nuri::kernels::active_isa() >= ::nuri::kernels::Isa::avx512 ? ::nuri::kernels::avx512::function \
    : ::nuri::kernels::active_isa() == ::nuri::kernels::Isa::avx2 ? ::nuri::kernels::avx2::function   \
                                                                  : ::nuri::kernels::scalar::function)

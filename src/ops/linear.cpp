@@ -5,6 +5,7 @@
 
 #include "kernels/convert.h"
 #include "kernels/few_rows.h"
+#include "kernels/tile_product.h"
 #include "ops/kernel_access.h"
 #include "ops/ops.h"
 
@@ -88,6 +89,27 @@ bool fits(const at::Tensor& x, const Factor& factor) {
          (!bias.defined() || bias.is_contiguous()) && x.numel() > 0 && kernels_may_run({x, weight, bias});
 }
 
+bool fits_tiles(const at::Tensor& x, const Factor& factor) {
+  return fits(x, factor) && x.scalar_type() == at::kBFloat16 && factor.weight.is_contiguous() &&
+         kernels::tiles_fit(factor.weight.size(0), factor.weight.size(1));
+}
+
+// In matrix tiles; x [..., K], its rows one after the other in memory.
+std::vector<at::Tensor> in_tiles(const at::Tensor& x, std::span<const Factor> factors, kernels::Bend bend) {
+  constexpr auto kType = kernels::Element::bfloat16;
+  int64_t m = count_rows(x), k = x.size(-1);
+  std::vector<int64_t> shape = x.sizes().vec();
+  std::vector<at::Tensor> products;
+  std::vector<kernels::TileFactor> jobs;
+  for (const auto& [weight, bias] : factors) {
+    int64_t n = shape.back() = weight.size(0);
+    at::Tensor& y = products.emplace_back(at::empty(shape, x.options()));
+    jobs.push_back({n, {weight.const_data_ptr(), kType, k}, {y.mutable_data_ptr(), kType, n}, vector_of(bias), bend});
+  }
+  kernels::tile_products(m, k, {x.const_data_ptr(), kType, k}, jobs);
+  return products;
+}
+
 at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {
   const auto& [weight, bias] = factor;
   if (fits(x, factor) && !multiplies_fast(weight.scalar_type())) {
@@ -104,6 +126,8 @@ std::vector<at::Tensor> linears(const at::Tensor& x, std::span<const Factor> fac
   auto is_fit = [&](const Factor& factor) { return fits(x, factor); };
   if (std::all_of(factors.begin(), factors.end(), is_fit) && count_rows(x) <= kFewRows)
     return few_rows(x.is_contiguous() ? x : x.contiguous(), factors);
+  if (std::all_of(factors.begin(), factors.end(), [&](const Factor& factor) { return fits_tiles(x, factor); }))
+    return in_tiles(x.contiguous(), factors, kernels::Bend::none);
   std::vector<at::Tensor> products;
   for (const Factor& factor : factors) products.push_back(many_rows(x, factor));
   return products;
@@ -125,6 +149,19 @@ std::optional<c10::TypedOperatorHandle<PointwiseLinear>> pointwise_linear() {
   static const auto found = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
   if (!found) return {};
   return found->typed<PointwiseLinear>();
+}
+
+std::optional<kernels::Bend> bend_of(Activation activation) {
+  switch (activation) {
+    case Activation::gelu:
+      return kernels::Bend::gelu;
+    case Activation::gelu_tanh:
+      return kernels::Bend::gelu_tanh;
+    case Activation::relu:
+      return kernels::Bend::relu;
+    default:
+      return {};
+  }
 }
 
 struct PostOperation {
@@ -149,6 +186,8 @@ std::optional<PostOperation> post_operation(Activation activation) {
 at::Tensor linear_activated(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                             Activation activation) {
   Factor factor{weight, bias};
+  if (auto bend = bend_of(activation); bend && count_rows(x) > kFewRows && fits_tiles(x, factor))
+    return in_tiles(x.contiguous(), {&factor, 1}, *bend)[0];
   auto behind = post_operation(activation);
   bool fused = behind && fits(x, factor) && x.scalar_type() == at::kBFloat16 && multiplies_fast(at::kBFloat16) &&
                weight.is_contiguous() && count_rows(x) > kFewRows;

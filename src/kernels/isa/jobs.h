@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "kernels/bend.h"
 #include "kernels/element.h"
 
 // What the kernels of one set take: the public functions check the arguments, convert the small operands to float32
@@ -62,6 +63,31 @@ struct WeightedBytes {
 };
 constexpr int kWeightBits = 22;
 
+// Rows of x [m, k] of bfloat16 for tiles: groups of 16 rows, in each steps of 32 columns, in each [16 pairs of columns,
+// 16 rows, 2]; rows behind the last are zeros. packed: whole groups, at the beginning of a cache line.
+constexpr int64_t kTileRows = 16, kTileStep = 32;
+struct TileRows {
+  const void* x;
+  int64_t stride, m, k;
+  void* packed;
+};
+
+// y[m, n] = bend(sum_k x[m, k] w[n, k] + bias[n]) of bfloat16.
+struct TileProduct {
+  int64_t m, k;
+  const void* x;  // from pack_tiles
+  const void* w;
+  int64_t w_stride;
+  void* y;
+  int64_t y_stride;
+  const void* bias;  // may be null
+  Element bias_type;
+  Bend bend;
+  float* sums;  // kTileSums of this thread's own, at the beginning of a cache line
+};
+// A block of y that stays in the second-level cache while a block of k passes by: groups of rows, 32 columns each.
+constexpr int64_t kTileGroups = 34, kTileColumns = 4, kTileSums = kTileGroups * kTileColumns * kTileRows * kTileStep;
+
 #define NURI_DECLARE_KERNELS(set)                                                                       \
   namespace set {                                                                                       \
   void convert(const void* from, Element from_type, void* to, Element to_type, int64_t count);          \
@@ -79,5 +105,11 @@ NURI_DECLARE_KERNELS(scalar)
 NURI_DECLARE_KERNELS(avx2)
 NURI_DECLARE_KERNELS(avx512)
 #undef NURI_DECLARE_KERNELS
+
+// What matrix tiles do; all else that such a processor runs is of the set avx512.
+namespace amx {
+void pack_tiles(const TileRows& job, int64_t begin, int64_t end);       // groups of rows
+void tile_product(const TileProduct& job, int64_t begin, int64_t end);  // 32 columns of y each
+}  // namespace amx
 
 }  // namespace nuri::kernels

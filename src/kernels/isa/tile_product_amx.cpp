@@ -1,0 +1,275 @@
+#include "kernels/isa/jobs.h"
+#include "kernels/isa/vector_avx512.h"
+
+#include "kernels/isa/exponential.inc"
+
+// Products of bfloat16 in the tiles of AMX. A tile of the weight is 32 columns of 16 of its rows, as they lie in
+// memory; a tile of x holds 16 of its rows in columns, two neighbouring numbers of a row beside each other. Their
+// product is therefore a tile of y the other way round: 16 columns of y in its rows.
+//
+// What bounds it is the way of the weight from memory: of 32 rows a short block of k is copied to where its tiles stay
+// in the first-level cache, while the next one is fetched, and multiplied by all rows of x that fit the second-level
+// cache.
+
+namespace nuri::kernels::amx {
+namespace {
+
+using namespace avx512;  // NOLINT: the vector of this file
+
+constexpr int64_t kTileFloats = 256, kTileNumbers = 512;
+constexpr int64_t kSteps = 8;  // of 32 columns in a block of k: 16 KiB of the weight
+
+struct alignas(64) TileConfig {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+inline const uint16_t* halves(const void* data) { return static_cast<const uint16_t*>(data); }
+
+// The matrix of 32-bit words [16, 16] with rows and columns exchanged.
+inline void transpose(__m512i (&r)[16]) {
+  __m512i t[16];
+  NURI_UNROLL for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+  }
+  NURI_UNROLL for (int i = 0; i < 16; i += 4) {
+    r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+    r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+    r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+    r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+  NURI_UNROLL for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xDD);
+    t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xDD);
+  }
+  NURI_UNROLL for (int i = 0; i < 4; ++i) {
+    r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+    r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
+    r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+    r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
+  }
+}
+
+// 32 rows of the weight, `steps` times 32 columns of each.
+struct Panel {
+  const uint16_t* rows;
+  int64_t stride, steps;
+
+  // To the cache the rows [begin, end) of one step.
+  void prefetch(int64_t step, int64_t begin, int64_t end) const {
+    for (int64_t row = begin; row < end; ++row)
+      _mm_prefetch(reinterpret_cast<const char*>(rows + row * stride + step * kTileStep), _MM_HINT_T0);
+  }
+  // As tiles, [steps][2]. In memory the rows of a tile may all fall on one set of the first-level cache.
+  void copy(uint16_t* tiles) const {
+    for (int64_t row = 0; row < kTileStep; ++row) {
+      uint16_t* const to = tiles + row / 16 * kTileNumbers + row % 16 * kTileStep;
+      for (int64_t step = 0; step < steps; ++step)
+        _mm512_store_si512(to + step * 2 * kTileNumbers, _mm512_loadu_si512(rows + row * stride + step * kTileStep));
+    }
+  }
+};
+
+// sums (+)= products of a panel's tiles and `pair` ? two : one group of x. In the meantime some rows of the next panel
+// come from memory.
+template <bool pair>
+inline void multiply(const uint16_t* w, int64_t steps, const uint16_t* x, int64_t x_group, float* sums, bool first,
+                     const Panel& next, int64_t begin, int64_t end) {
+  if (first) {
+    _tile_zero(0);
+    _tile_zero(1);
+    if (pair) {
+      _tile_zero(2);
+      _tile_zero(3);
+    }
+  } else {
+    _tile_loadd(0, sums, 64);
+    _tile_loadd(1, sums + kTileFloats, 64);
+    if (pair) {
+      _tile_loadd(2, sums + 2 * kTileFloats, 64);
+      _tile_loadd(3, sums + 3 * kTileFloats, 64);
+    }
+  }
+  for (int64_t step = 0; step < steps; ++step, w += 2 * kTileNumbers, x += kTileNumbers) {
+    _tile_loadd(4, w, 64);
+    _tile_loadd(6, x, 64);
+    _tile_loadd(5, w + kTileNumbers, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 5, 6);
+    if (pair) {
+      _tile_loadd(7, x + x_group, 64);
+      _tile_dpbf16ps(2, 4, 7);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+    if (step < next.steps) next.prefetch(step, begin, end);
+  }
+  _tile_stored(0, sums, 64);
+  _tile_stored(1, sums + kTileFloats, 64);
+  if (pair) {
+    _tile_stored(2, sums + 2 * kTileFloats, 64);
+    _tile_stored(3, sums + 3 * kTileFloats, 64);
+  }
+}
+
+// x / (1 + exp(-z)); see silu_gate.inc.
+inline Vec times_sigmoid(Vec x, Vec z) {
+  return div(x, add(broadcast(1.0f), exponential(sub(zero(), max(broadcast(-88.0f), z)))));
+}
+
+// x/2 (1 + erf(x / sqrt 2)), the error function after Abramowitz and Stegun 7.1.26, within 1.5e-7. What is left of 1
+// for a great |x| is computed as such, so that small results keep their precision.
+inline Vec gelu(Vec x) {
+  const Vec a = mul(max(x, sub(zero(), x)), broadcast(0.70710678f));
+  const Vec t = div(broadcast(1.0f), fma(broadcast(0.3275911f), a, broadcast(1.0f)));
+  Vec p = broadcast(1.061405429f);
+  p = fma(p, t, broadcast(-1.453152027f));
+  p = fma(p, t, broadcast(1.421413741f));
+  p = fma(p, t, broadcast(-0.284496736f));
+  p = fma(p, t, broadcast(0.254829592f));
+  const Vec left = mul(mul(p, t), exponential(sub(zero(), mul(a, a))));  // 1 - erf(|x| / sqrt 2)
+  const Vec half = mul(broadcast(0.5f), x), below = mul(half, left);
+  // max(x, 0) - |x| left / 2, where `below` has the sign of x.
+  return _mm512_mask_sub_ps(below, _mm512_cmp_ps_mask(x, zero(), _CMP_GE_OQ), x, below);
+}
+
+inline Vec bent(Vec x, Bend bend) {
+  switch (bend) {
+    case Bend::gelu:
+      return gelu(x);
+    case Bend::gelu_tanh: {
+      const Vec inner = fma(mul(mul(broadcast(0.044715f), x), x), x, x);
+      return times_sigmoid(x, mul(broadcast(1.59576912f), inner));
+    }
+    case Bend::relu:
+      return max(x, zero());
+    default:
+      return x;
+  }
+}
+
+// Tiles of sums [2][16 columns, 16 rows] to rows of y, 32 columns of each.
+inline void finish(const float* sums, const Vec (&bias)[2], Bend bend, uint16_t* y, int64_t y_stride, int64_t rows) {
+  __m512i left[16], right[16];
+  NURI_UNROLL for (int i = 0; i < 16; ++i) left[i] = _mm512_load_si512(sums + i * 16);
+  transpose(left);
+  NURI_UNROLL for (int i = 0; i < 16; ++i) right[i] = _mm512_load_si512(sums + kTileFloats + i * 16);
+  transpose(right);
+  for (int64_t row = 0; row < rows; ++row) {
+    const __m256i low = narrow_bf16(bent(add(_mm512_castsi512_ps(left[row]), bias[0]), bend));
+    const __m256i high = narrow_bf16(bent(add(_mm512_castsi512_ps(right[row]), bias[1]), bend));
+    _mm512_storeu_si512(y + row * y_stride, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+  }
+}
+
+inline void load_bias(const TileProduct& job, int64_t column, Vec (&bias)[2]) {
+  bias[0] = bias[1] = zero();
+  if (!job.bias) return;
+  with_element(job.bias_type, [&](auto tag) {
+    const auto* from = static_cast<const unsigned char*>(job.bias);
+    for (int64_t half = 0; half < 2; ++half)
+      bias[half] = load(tag, from + (column + half * 16) * decltype(tag)::kBytes);
+  });
+}
+
+// Which part of the product a thread is at: groups of rows, columns of y, steps of k.
+struct Place {
+  int64_t group, groups, column, columns, step, steps;
+};
+
+Panel panel_at(const TileProduct& job, const Place& at, int64_t column) {
+  const int64_t row = (at.column + column) * kTileStep;
+  return {halves(job.w) + row * job.w_stride + at.step * kTileStep, job.w_stride, at.steps};
+}
+
+// sums [groups] (+)= the panel of one 32 columns times all groups.
+void multiply_panel(const TileProduct& job, const Place& at, int64_t column, const Panel& next) {
+  alignas(64) uint16_t w[kSteps * 2 * kTileNumbers];
+  panel_at(job, at, column).copy(w);
+  const int64_t x_group = kTileRows * job.k, pairs = (at.groups + 1) / 2;
+  const uint16_t* x = halves(job.x) + at.group * x_group + at.step * kTileNumbers;
+  float* sums = job.sums + column * at.groups * 2 * kTileFloats;
+  for (int64_t i = 0; i < pairs; ++i, x += 2 * x_group, sums += 4 * kTileFloats) {
+    const int64_t begin = i * kTileStep / pairs, end = (i + 1) * kTileStep / pairs;
+    if (2 * i + 1 < at.groups) {
+      multiply<true>(w, at.steps, x, x_group, sums, at.step == 0, next, begin, end);
+    } else {
+      multiply<false>(w, at.steps, x, x_group, sums, at.step == 0, next, begin, end);
+    }
+  }
+}
+
+void finish_block(const TileProduct& job, const Place& at) {
+  for (int64_t group = 0; group < at.groups; ++group) {
+    const int64_t row = (at.group + group) * kTileRows;
+    for (int64_t column = 0; column < at.columns; ++column) {
+      const int64_t n = (at.column + column) * kTileStep;
+      Vec bias[2];
+      load_bias(job, n, bias);
+      finish(job.sums + (column * at.groups + group) * 2 * kTileFloats, bias, job.bend,
+             static_cast<uint16_t*>(job.y) + row * job.y_stride + n, job.y_stride, least(kTileRows, job.m - row));
+    }
+  }
+}
+
+// Blocks of nearly equal size, none larger than `most`.
+int64_t even_size(int64_t whole, int64_t most) {
+  const int64_t blocks = (whole + most - 1) / most;
+  return (whole + blocks - 1) / blocks;
+}
+
+}  // namespace
+
+void pack_tiles(const TileRows& job, int64_t begin, int64_t end) {
+  for (int64_t group = begin; group < end; ++group) {
+    uint16_t* const to = static_cast<uint16_t*>(job.packed) + group * kTileRows * job.k;
+    const uint16_t* const from = halves(job.x) + group * kTileRows * job.stride;
+    const int64_t rows = least(kTileRows, job.m - group * kTileRows);
+    for (int64_t k = 0; k < job.k; k += kTileStep) {
+      __m512i r[16];
+      for (int64_t row = 0; row < 16; ++row)
+        r[row] = row < rows ? _mm512_loadu_si512(from + row * job.stride + k) : _mm512_setzero_si512();
+      transpose(r);
+      NURI_UNROLL for (int i = 0; i < 16; ++i) _mm512_store_si512(to + k * kTileRows + i * 32, r[i]);
+    }
+  }
+}
+
+void tile_product(const TileProduct& job, int64_t begin, int64_t end) {
+  const TileConfig config;
+  _tile_loadconfig(&config);
+  const int64_t all_groups = (job.m + kTileRows - 1) / kTileRows, all_steps = job.k / kTileStep;
+  const int64_t groups = even_size(all_groups, kTileGroups), steps = even_size(all_steps, kSteps);
+  Place at{};
+  for (at.group = 0; at.group < all_groups; at.group += groups) {
+    at.groups = least(groups, all_groups - at.group);
+    for (at.column = begin; at.column < end; at.column += kTileColumns) {
+      at.columns = least(kTileColumns, end - at.column);
+      for (at.step = 0; at.step < all_steps; at.step += steps) {
+        at.steps = least(steps, all_steps - at.step);
+        for (int64_t column = 0; column < at.columns; ++column) {
+          // The next column, or the first one of the next steps, columns or rows.
+          Place then = at;
+          int64_t next_column = column + 1;
+          if (next_column == at.columns) {
+            next_column = 0;
+            then.step += steps;
+            if (then.step >= all_steps) then.step = 0, then.column += kTileColumns;
+            if (then.column >= end) then.column = begin, then.group += groups;
+            then.steps = then.group < all_groups ? least(steps, all_steps - then.step) : 0;
+          }
+          multiply_panel(job, at, column, panel_at(job, then, next_column));
+        }
+      }
+      finish_block(job, at);
+    }
+  }
+  _tile_release();
+}
+
+}  // namespace nuri::kernels::amx

@@ -1,0 +1,126 @@
+#include "kernels/tile_product.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "kernels/test_support.h"
+
+namespace nuri::kernels {
+namespace {
+
+class TileProductTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!cpu_features().amx_bf16) GTEST_SKIP() << "no matrix tiles on this processor";
+    set_active_isa(Isa::amx);
+  }
+};
+
+double bent(double x, Bend bend) {
+  switch (bend) {
+    case Bend::gelu:
+      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    case Bend::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Bend::relu:
+      return std::max(x, 0.0);
+    default:
+      return x;
+  }
+}
+
+struct Case {
+  int64_t m, n, k, gap = 0;  // between rows
+  Bend bend = Bend::none;
+  bool bias = true;
+};
+
+void expect_right(const Case& c) {
+  SCOPED_TRACE(testing::Message() << c.m << " " << c.n << " " << c.k << " " << int(c.bend));
+  constexpr Element kType = Element::bfloat16;
+  CounterRandom random(static_cast<uint64_t>(c.m * 31 + c.n * 7 + c.k));
+  const int64_t x_stride = c.k + c.gap, y_stride = c.n + c.gap;
+  Buffer x(kType, c.m * x_stride), w(kType, c.n * x_stride, 3), y(kType, c.m * y_stride, 5), bias(kType, c.n);
+  x.set_random(random);
+  w.set_random(random, 1 / std::sqrt(static_cast<double>(c.k)));
+  bias.set_random(random);
+  for (int64_t i = 0; i < y.count(); ++i) y.set(i, 7);
+  TileFactor factor{c.n, {w.data(), kType, x_stride}, {y.data(), kType, y_stride}, {}, c.bend};
+  if (c.bias) factor.bias = {bias.data(), kType};
+  tile_products(c.m, c.k, {x.data(), kType, x_stride}, {&factor, 1});
+  for (int64_t row = 0; row < c.m; ++row) {
+    for (int64_t column = 0; column < c.n; ++column) {
+      double sum = c.bias ? bias.get(column) : 0;
+      for (int64_t i = 0; i < c.k; ++i) sum += x.get(row * x_stride + i) * w.get(column * x_stride + i);
+      const double expected = bent(sum, c.bend);
+      ASSERT_NEAR(y.get(row * y_stride + column), expected, std::abs(expected) * 0x1p-8 + 2e-5) << row << " " << column;
+    }
+    for (int64_t i = c.n; i < y_stride; ++i) ASSERT_EQ(y.get(row * y_stride + i), 7);
+  }
+  EXPECT_TRUE(y.guard_is_whole());
+}
+
+TEST_F(TileProductTest, IsTheProductAtEverySize) {
+  for (int64_t m : {1, 15, 16, 17, 32, 47, 49}) expect_right({m, 64, 96});
+  for (int64_t n : {32, 96, 128, 160}) expect_right({33, n, 64, 11});
+  for (int64_t k : {32, 512, 544, 1056}) expect_right({20, 32, k, 1, Bend::none, false});
+  expect_right({530, 160, 32});    // more rows than a block of y has
+  expect_right({1060, 32, 4128});  // and than are packed at a time
+}
+
+TEST_F(TileProductTest, BendsWhatItSums) {
+  for (Bend bend : {Bend::none, Bend::gelu, Bend::gelu_tanh, Bend::relu}) expect_right({40, 64, 64, 3, bend});
+}
+
+TEST_F(TileProductTest, GeluKeepsSmallResults) {
+  constexpr Element kType = Element::bfloat16;
+  for (double value : {-12.0, -6.0, -4.0, -0.5, -1e-3, 0.0, 1e-3, 0.5, 6.0, 1e30}) {
+    Buffer x(kType, 32), w(kType, 32 * 32), y(kType, 32);
+    for (int64_t i = 0; i < 32; ++i) x.set(i, i == 0 ? rounded_to(kType, value) : 0);
+    for (int64_t i = 0; i < w.count(); ++i) w.set(i, i % 32 == 0);
+    for (Bend bend : {Bend::gelu, Bend::gelu_tanh}) {
+      const TileFactor factor{32, {w.data(), kType, 32}, {y.data(), kType, 32}, {}, bend};
+      tile_products(1, 32, {x.data(), kType, 32}, {&factor, 1});
+      const double expected = bent(x.get(0), bend);
+      EXPECT_NEAR(y.get(9), expected, std::abs(expected) * 0x1p-6 + 1e-12) << value << " " << int(bend);
+    }
+  }
+}
+
+TEST_F(TileProductTest, ARowDoesNotDependOnTheOthers) {
+  constexpr Element kType = Element::bfloat16;
+  const int64_t m = 70, n = 64, k = 1056;
+  CounterRandom random(5);
+  Buffer x(kType, m * k), w(kType, n * k), together(kType, m * n), alone(kType, n);
+  x.set_random(random);
+  w.set_random(random);
+  TileFactor factor{n, {w.data(), kType, k}, {together.data(), kType, n}};
+  tile_products(m, k, {x.data(), kType, k}, {&factor, 1});
+  for (int64_t row : {0, 31, 69}) {
+    factor.y = {alone.data(), kType, n};
+    tile_products(1, k, {static_cast<const std::byte*>(x.data()) + row * k * 2, kType, k}, {&factor, 1});
+    for (int64_t i = 0; i < n; ++i) ASSERT_EQ(alone.get(i), together.get(row * n + i)) << row;
+  }
+}
+
+TEST_F(TileProductTest, RefusesWhatDoesNotFit) {
+  EXPECT_TRUE(tiles_fit(64, 96));
+  EXPECT_FALSE(tiles_fit(64, 100));
+  EXPECT_FALSE(tiles_fit(48, 96));
+  EXPECT_FALSE(tiles_fit(0, 32));
+  Buffer x(Element::bfloat16, 64), y(Element::bfloat16, 64), wide(Element::float32, 64);
+  auto refused = [](int64_t m, int64_t k, ConstRows from, TileFactor factor) {
+    EXPECT_THROW(tile_products(m, k, from, {&factor, 1}), Error);
+  };
+  constexpr Element kType = Element::bfloat16;
+  refused(1, 31, {x.data(), kType, 32}, {32, {x.data(), kType, 32}, {y.data(), kType, 32}});
+  refused(-1, 32, {x.data(), kType, 32}, {32, {x.data(), kType, 32}, {y.data(), kType, 32}});
+  refused(2, 32, {x.data(), kType, 31}, {32, {x.data(), kType, 32}, {y.data(), kType, 32}});
+  refused(1, 32, {wide.data(), Element::float32, 32}, {32, {x.data(), kType, 32}, {y.data(), kType, 32}});
+  set_active_isa(Isa::avx512);
+  EXPECT_FALSE(tiles_fit(64, 96));
+  set_active_isa(Isa::amx);
+}
+
+}  // namespace
+}  // namespace nuri::kernels
