@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <memory>
-#include <new>
 
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/dispatch.h"
+#include "kernels/scratch.h"
 
 namespace nuri::kernels {
 namespace {
@@ -28,27 +27,6 @@ void check(int64_t m, int64_t k, const ConstRows& x, const TileFactor& factor) {
   if ((m > 1 && (x.stride < k || factor.y.stride < factor.n)) || (factor.n > 1 && factor.w.stride < k))
     throw Error(ErrorKind::internal, "tile_products: found a stride that is shorter than a row");
 }
-
-// Memory at a cache line's beginning that is kept from call to call.
-class Scratch {
- public:
-  std::byte* of(int64_t bytes) {
-    if (bytes > held_) {
-      memory_.reset();
-      memory_.reset(static_cast<std::byte*>(::operator new(static_cast<std::size_t>(bytes), kLine)));
-      held_ = bytes;
-    }
-    return memory_.get();
-  }
-
- private:
-  static constexpr std::align_val_t kLine{64};
-  struct Free {
-    void operator()(std::byte* memory) const { ::operator delete(memory, kLine); }
-  };
-  std::unique_ptr<std::byte, Free> memory_;
-  int64_t held_ = 0;
-};
 
 const std::byte* row_of(const void* data, int64_t row, int64_t stride) {
   return static_cast<const std::byte*>(data) + row * stride * element_bytes(Element::bfloat16);

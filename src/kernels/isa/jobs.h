@@ -88,6 +88,28 @@ struct TileProduct {
 // A block of y that stays in the second-level cache while a block of k passes by: groups of rows, 32 columns each.
 constexpr int64_t kTileGroups = 34, kTileColumns = 4, kTileSums = kTileGroups * kTileColumns * kTileRows * kTileStep;
 
+// A head of bfloat16 as TileHead and TileHeadShape (kernels/tile_attention.h) have it.
+constexpr int64_t kMostTileWidth = 256;
+constexpr int64_t kAttentionQueries = 128, kAttentionKeys = 128;  // at a time
+struct AttendedHead {
+  const void *query, *key, *value;
+  void* out;
+  int64_t query_stride, key_stride, value_stride, out_stride;
+  int64_t queries, keys, width;
+  float scale;
+  bool causal;
+  void* packed;  // packed_head_bytes, at the beginning of a cache line
+  float* work;   // attention_work_bytes of this thread's own, likewise
+};
+// Keys and values, in whole blocks of keys and steps of 32 columns.
+static constexpr int64_t packed_head_bytes(int64_t keys, int64_t width) {
+  return (keys + kAttentionKeys - 1) / kAttentionKeys * kAttentionKeys * ((width + 31) / 32 * 32) * 2 * 2;
+}
+// Of a block of queries: themselves, scores, weights, sums, and two numbers of each.
+static constexpr int64_t attention_work_bytes(int64_t width) {
+  return kAttentionQueries * (((width + 31) / 32 * 32) * (2 + 4) + kAttentionKeys * (4 + 2) + 2 * 4);
+}
+
 #define NURI_DECLARE_KERNELS(set)                                                                       \
   namespace set {                                                                                       \
   void convert(const void* from, Element from_type, void* to, Element to_type, int64_t count);          \
@@ -110,6 +132,8 @@ NURI_DECLARE_KERNELS(avx512)
 namespace amx {
 void pack_tiles(const TileRows& job, int64_t begin, int64_t end);       // groups of rows
 void tile_product(const TileProduct& job, int64_t begin, int64_t end);  // 32 columns of y each
+void pack_head(const AttendedHead& job);
+void attend_head(const AttendedHead& job, int64_t begin, int64_t end);  // queries, from a multiple of 16 on
 }  // namespace amx
 
 }  // namespace nuri::kernels

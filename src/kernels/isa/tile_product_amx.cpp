@@ -1,5 +1,4 @@
-#include "kernels/isa/jobs.h"
-#include "kernels/isa/vector_avx512.h"
+#include "kernels/isa/tiles_amx.h"
 
 #include "kernels/isa/exponential.inc"
 
@@ -14,47 +13,7 @@
 namespace nuri::kernels::amx {
 namespace {
 
-using namespace avx512;  // NOLINT: the vector of this file
-
-constexpr int64_t kTileFloats = 256, kTileNumbers = 512;
 constexpr int64_t kSteps = 8;  // of 32 columns in a block of k: 16 KiB of the weight
-
-struct alignas(64) TileConfig {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
-inline const uint16_t* halves(const void* data) { return static_cast<const uint16_t*>(data); }
-
-// The matrix of 32-bit words [16, 16] with rows and columns exchanged.
-inline void transpose(__m512i (&r)[16]) {
-  __m512i t[16];
-  NURI_UNROLL for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-  }
-  NURI_UNROLL for (int i = 0; i < 16; i += 4) {
-    r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-    r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-    r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-    r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-  NURI_UNROLL for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
-    t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xDD);
-    t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
-    t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xDD);
-  }
-  NURI_UNROLL for (int i = 0; i < 4; ++i) {
-    r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-    r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
-    r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-    r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
-  }
-}
 
 // 32 rows of the weight, `steps` times 32 columns of each.
 struct Panel {
@@ -75,47 +34,6 @@ struct Panel {
     }
   }
 };
-
-// sums (+)= products of a panel's tiles and `pair` ? two : one group of x. In the meantime some rows of the next panel
-// come from memory.
-template <bool pair>
-inline void multiply(const uint16_t* w, int64_t steps, const uint16_t* x, int64_t x_group, float* sums, bool first,
-                     const Panel& next, int64_t begin, int64_t end) {
-  if (first) {
-    _tile_zero(0);
-    _tile_zero(1);
-    if (pair) {
-      _tile_zero(2);
-      _tile_zero(3);
-    }
-  } else {
-    _tile_loadd(0, sums, 64);
-    _tile_loadd(1, sums + kTileFloats, 64);
-    if (pair) {
-      _tile_loadd(2, sums + 2 * kTileFloats, 64);
-      _tile_loadd(3, sums + 3 * kTileFloats, 64);
-    }
-  }
-  for (int64_t step = 0; step < steps; ++step, w += 2 * kTileNumbers, x += kTileNumbers) {
-    _tile_loadd(4, w, 64);
-    _tile_loadd(6, x, 64);
-    _tile_loadd(5, w + kTileNumbers, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 5, 6);
-    if (pair) {
-      _tile_loadd(7, x + x_group, 64);
-      _tile_dpbf16ps(2, 4, 7);
-      _tile_dpbf16ps(3, 5, 7);
-    }
-    if (step < next.steps) next.prefetch(step, begin, end);
-  }
-  _tile_stored(0, sums, 64);
-  _tile_stored(1, sums + kTileFloats, 64);
-  if (pair) {
-    _tile_stored(2, sums + 2 * kTileFloats, 64);
-    _tile_stored(3, sums + 3 * kTileFloats, 64);
-  }
-}
 
 // x / (1 + exp(-z)); see silu_gate.inc.
 inline Vec times_sigmoid(Vec x, Vec z) {
@@ -195,11 +113,15 @@ void multiply_panel(const TileProduct& job, const Place& at, int64_t column, con
   const uint16_t* x = halves(job.x) + at.group * x_group + at.step * kTileNumbers;
   float* sums = job.sums + column * at.groups * 2 * kTileFloats;
   for (int64_t i = 0; i < pairs; ++i, x += 2 * x_group, sums += 4 * kTileFloats) {
+    // In the meantime some rows of the next panel come from memory.
     const int64_t begin = i * kTileStep / pairs, end = (i + 1) * kTileStep / pairs;
+    const auto fetch = [&](int64_t step) {
+      if (step < next.steps) next.prefetch(step, begin, end);
+    };
     if (2 * i + 1 < at.groups) {
-      multiply<true>(w, at.steps, x, x_group, sums, at.step == 0, next, begin, end);
+      multiply<true, true>(w, x, x_group, at.steps, sums, kTileFloats, 2 * kTileFloats, at.step == 0, fetch);
     } else {
-      multiply<false>(w, at.steps, x, x_group, sums, at.step == 0, next, begin, end);
+      multiply<true, false>(w, x, x_group, at.steps, sums, kTileFloats, 2 * kTileFloats, at.step == 0, fetch);
     }
   }
 }
@@ -227,22 +149,15 @@ int64_t even_size(int64_t whole, int64_t most) {
 
 void pack_tiles(const TileRows& job, int64_t begin, int64_t end) {
   for (int64_t group = begin; group < end; ++group) {
-    uint16_t* const to = static_cast<uint16_t*>(job.packed) + group * kTileRows * job.k;
     const uint16_t* const from = halves(job.x) + group * kTileRows * job.stride;
-    const int64_t rows = least(kTileRows, job.m - group * kTileRows);
-    for (int64_t k = 0; k < job.k; k += kTileStep) {
-      __m512i r[16];
-      for (int64_t row = 0; row < 16; ++row)
-        r[row] = row < rows ? _mm512_loadu_si512(from + row * job.stride + k) : _mm512_setzero_si512();
-      transpose(r);
-      NURI_UNROLL for (int i = 0; i < 16; ++i) _mm512_store_si512(to + k * kTileRows + i * 32, r[i]);
-    }
+    uint16_t* const to = halves(job.packed) + group * kTileRows * job.k;
+    for (int64_t k = 0; k < job.k; k += kTileStep)
+      pack_columns(from + k, job.stride, job.m - group * kTileRows, kTileStep, to + k * kTileRows);
   }
 }
 
 void tile_product(const TileProduct& job, int64_t begin, int64_t end) {
-  const TileConfig config;
-  _tile_loadconfig(&config);
+  const UseTiles tiles;
   const int64_t all_groups = (job.m + kTileRows - 1) / kTileRows, all_steps = job.k / kTileStep;
   const int64_t groups = even_size(all_groups, kTileGroups), steps = even_size(all_steps, kSteps);
   Place at{};
@@ -269,7 +184,6 @@ void tile_product(const TileProduct& job, int64_t begin, int64_t end) {
       finish_block(job, at);
     }
   }
-  _tile_release();
 }
 
 }  // namespace nuri::kernels::amx

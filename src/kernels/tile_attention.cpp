@@ -1,0 +1,69 @@
+#include "kernels/tile_attention.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "kernels/dispatch.h"
+#include "kernels/scratch.h"
+
+namespace nuri::kernels {
+namespace {
+
+constexpr int64_t kMostKeys = 16384;
+
+// Queries for which a thread packs the keys of a head: so many that packing costs little beside attending.
+constexpr int64_t kShare = 512;
+
+AttendedHead job_of(const TileHeadShape& shape, const TileHead& head) {
+  AttendedHead job{};
+  job.query = head.query, job.key = head.key, job.value = head.value, job.out = head.out;
+  job.query_stride = head.query_stride, job.key_stride = head.key_stride;
+  job.value_stride = head.value_stride, job.out_stride = head.out_stride;
+  job.queries = shape.queries, job.keys = shape.keys, job.width = shape.width;
+  job.scale = shape.scale, job.causal = shape.causal;
+  return job;
+}
+
+void check(const TileHeadShape& shape, const TileHead& head) {
+  for (int64_t stride : {head.query_stride, head.key_stride, head.value_stride, head.out_stride})
+    if (stride < shape.width)
+      throw Error(ErrorKind::internal,
+                  fmt::format("tile_attention: found a stride of {} for a width of {}, expected no "
+                              "less",
+                              stride, shape.width));
+}
+
+}  // namespace
+
+bool tiles_attend(const TileHeadShape& shape) {
+  return active_isa() == Isa::amx && shape.queries > 0 && shape.keys > 0 && shape.keys <= kMostKeys &&
+         shape.width > 0 && shape.width <= kMostTileWidth && shape.scale > 0 &&
+         (!shape.causal || shape.queries <= shape.keys);
+}
+
+void tile_attention(const TileHeadShape& shape, std::span<const TileHead> heads) {
+  if (!tiles_attend(shape))
+    throw Error(ErrorKind::internal,
+                fmt::format("tile_attention: found {} queries and {} keys of width {}, which tiles do "
+                            "not take",
+                            shape.queries, shape.keys, shape.width));
+  for (const TileHead& head : heads) check(shape, head);
+  const int64_t shares = (shape.queries + kShare - 1) / kShare;
+  parallel_for(0, static_cast<int64_t>(heads.size()) * shares, 1, [&](int64_t begin, int64_t end) {
+    static thread_local Scratch packed, work;
+    std::byte* const keys = packed.of(packed_head_bytes(shape.keys, shape.width));
+    auto* const sums = reinterpret_cast<float*>(work.of(attention_work_bytes(shape.width)));
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % shares * kShare;
+      AttendedHead job = job_of(shape, heads[static_cast<std::size_t>(i / shares)]);
+      job.packed = keys, job.work = sums;
+      if (i == begin || first == 0) amx::pack_head(job);
+      amx::attend_head(job, first, std::min(first + kShare, shape.queries));
+    }
+  });
+}
+
+}  // namespace nuri::kernels

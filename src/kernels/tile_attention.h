@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace nuri::kernels {
+
+// A head of bfloat16: its queries, and the keys and values that they look at. Position i begins `stride` numbers behind
+// position i - 1; any alignment.
+struct TileHead {
+  const void *query, *key, *value;
+  void* out;
+  int64_t query_stride, key_stride, value_stride, out_stride;
+};
+
+// What all heads have in common. `causal`: query i sees keys 0 to i alone; otherwise each sees all.
+struct TileHeadShape {
+  int64_t queries, keys, width;
+  float scale;
+  bool causal = false;
+};
+
+// Whether tile_attention takes heads of this shape: on a processor with matrix tiles (AMX), for widths of up to 256,
+// and up to 16,384 keys, whose packed form each thread keeps.
+bool tiles_attend(const TileHeadShape& shape);
+
+// For each head out = softmax(scale * query key^T) value, [queries, width] of bfloat16: scores and sums of float32, the
+// weights of the values rounded to bfloat16, online (Dao et al. 2022). A query's result does not depend on the other
+// queries, nor on the number of threads. Throws Error(internal) for a shape that does not fit, or strides shorter than
+// a row.
+void tile_attention(const TileHeadShape& shape, std::span<const TileHead> heads);
+
+}  // namespace nuri::kernels

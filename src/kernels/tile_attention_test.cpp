@@ -1,0 +1,143 @@
+#include "kernels/tile_attention.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernels/test_support.h"
+
+namespace nuri::kernels {
+namespace {
+
+constexpr Element kType = Element::bfloat16;
+
+class TileAttentionTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!cpu_features().amx_bf16) GTEST_SKIP() << "no matrix tiles on this processor";
+    set_active_isa(Isa::amx);
+  }
+};
+
+// Heads beside each other in rows of all heads, as a projection gives them.
+struct Case {
+  int64_t queries, keys, width, heads = 1;
+  bool causal = false;
+  double sharpness = 1;
+};
+
+struct Tensors {
+  explicit Tensors(const Case& c)
+      : c(c),
+        query(kType, c.queries * c.heads * c.width),
+        key(kType, c.keys * c.heads * c.width, 3),
+        value(kType, c.keys * c.heads * c.width, 5),
+        out(kType, c.queries * c.heads * c.width, 7) {
+    CounterRandom random(static_cast<uint64_t>(c.queries * 131 + c.keys * 7 + c.width));
+    query.set_random(random, c.sharpness);
+    key.set_random(random);
+    value.set_random(random);
+  }
+
+  int64_t stride() const { return c.heads * c.width; }
+  void attend() {
+    std::vector<TileHead> heads;
+    for (int64_t h = 0; h < c.heads; ++h) {
+      auto at = [&](auto& buffer) { return static_cast<std::byte*>(buffer.data()) + h * c.width * 2; };
+      heads.push_back({at(query), at(key), at(value), at(out), stride(), stride(), stride(), stride()});
+    }
+    tile_attention({c.queries, c.keys, c.width, scale(), c.causal}, heads);
+  }
+  float scale() const { return 1 / std::sqrt(static_cast<float>(c.width)); }
+
+  Case c;
+  Buffer query, key, value, out;
+};
+
+std::vector<double> expected_row(const Tensors& t, int64_t head, int64_t query) {
+  auto at = [&](const Buffer& buffer, int64_t row, int64_t i) {
+    return buffer.get(row * t.stride() + head * t.c.width + i);
+  };
+  const int64_t keys = t.c.causal ? query + 1 : t.c.keys;
+  std::vector<double> scores(static_cast<std::size_t>(keys)), row(static_cast<std::size_t>(t.c.width));
+  for (int64_t k = 0; k < keys; ++k) {
+    for (int64_t i = 0; i < t.c.width; ++i) scores[k] += at(t.query, query, i) * at(t.key, k, i);
+    scores[k] *= t.scale();
+  }
+  const double greatest = *std::max_element(scores.begin(), scores.end());
+  double total = 0;
+  for (double& score : scores) total += score = std::exp(score - greatest);
+  for (int64_t k = 0; k < keys; ++k)
+    for (int64_t i = 0; i < t.c.width; ++i) row[i] += scores[k] / total * at(t.value, k, i);
+  return row;
+}
+
+void expect_right(const Case& c) {
+  SCOPED_TRACE(testing::Message() << c.queries << " " << c.keys << " " << c.width << " " << c.causal);
+  Tensors t(c);
+  t.attend();
+  for (int64_t head = 0; head < c.heads; ++head) {
+    for (int64_t query = 0; query < c.queries; ++query) {
+      const std::vector<double> expected = expected_row(t, head, query);
+      for (int64_t i = 0; i < c.width; ++i)
+        ASSERT_NEAR(t.out.get(query * t.stride() + head * c.width + i), expected[i],
+                    0.01 + std::abs(expected[i]) * 0.008)
+            << head << " " << query << " " << i;
+    }
+  }
+  EXPECT_TRUE(t.out.guard_is_whole());
+}
+
+TEST_F(TileAttentionTest, IsAttentionAtEverySize) {
+  for (int64_t width : {8, 64, 72, 80, 96, 128, 256}) expect_right({37, 45, width});
+  for (int64_t queries : {1, 15, 16, 17, 129}) expect_right({queries, 33, 32});
+  for (int64_t keys : {1, 31, 32, 127, 128, 129, 300}) expect_right({20, keys, 64});
+  expect_right({600, 200, 64, 3});  // several shares of queries of several heads
+}
+
+TEST_F(TileAttentionTest, LooksBackAlone) {
+  for (int64_t length : {1, 16, 40, 128, 130, 290}) expect_right({length, length, 64, 2, true});
+}
+
+TEST_F(TileAttentionTest, SharpScores) {
+  expect_right({40, 300, 64, 1, false, 12.0});  // the greatest score moves from block to block
+  expect_right({140, 140, 64, 1, true, 12.0});
+}
+
+TEST_F(TileAttentionTest, GreatScoresStayNumbers) {
+  Tensors t({16, 160, 32});
+  for (int64_t i = 0; i < t.query.count(); ++i) t.query.set(i, -1e15);
+  for (int64_t i = 0; i < t.key.count(); ++i)
+    t.key.set(i, i / 32 == 140 ? -1e15 : 1e15);  // one key in the second block
+  for (auto* buffer : {&t.query, &t.key})
+    for (int64_t i = 0; i < buffer->count(); ++i) buffer->set(i, rounded_to(kType, buffer->get(i)));
+  t.attend();
+  for (int64_t i = 0; i < t.out.count(); ++i) ASSERT_EQ(t.out.get(i), t.value.get(140 * 32 + i % 32));
+}
+
+TEST_F(TileAttentionTest, AQueryDoesNotDependOnTheOthers) {
+  Tensors all({150, 200, 80}), one({1, 200, 80});
+  all.attend();
+  for (int64_t query : {0, 17, 149}) {
+    for (int64_t i = 0; i < 80; ++i) one.query.set(i, all.query.get(query * 80 + i));
+    for (int64_t i = 0; i < one.key.count(); ++i) one.key.set(i, all.key.get(i)), one.value.set(i, all.value.get(i));
+    one.attend();
+    for (int64_t i = 0; i < 80; ++i) ASSERT_EQ(one.out.get(i), all.out.get(query * 80 + i)) << query;
+  }
+}
+
+TEST_F(TileAttentionTest, RefusesWhatDoesNotFit) {
+  EXPECT_TRUE(tiles_attend({1, 1, 1, 1}));
+  EXPECT_FALSE(tiles_attend({1, 1, 257, 1}));
+  EXPECT_FALSE(tiles_attend({1, 16385, 64, 1}));
+  EXPECT_FALSE(tiles_attend({0, 1, 64, 1}));
+  EXPECT_FALSE(tiles_attend({3, 2, 64, 1, true}));
+  Tensors t({2, 2, 64});
+  TileHead head{t.query.data(), t.key.data(), t.value.data(), t.out.data(), 64, 64, 63, 64};
+  EXPECT_THROW(tile_attention({2, 2, 64, 1}, {&head, 1}), Error);
+  EXPECT_THROW(tile_attention({2, 0, 64, 1}, {&head, 1}), Error);
+}
+
+}  // namespace
+}  // namespace nuri::kernels

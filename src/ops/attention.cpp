@@ -1,0 +1,63 @@
+#include <ATen/ATen.h>
+
+#include "kernels/tile_attention.h"
+#include "ops/kernel_access.h"
+#include "ops/ops.h"
+
+namespace nuri::ops {
+namespace {
+
+// For fewer, packing the keys costs more than attending.
+constexpr int64_t kFewQueries = 16;
+
+// What kernels in matrix tiles need to know, where they can do the work.
+std::optional<kernels::TileHeadShape> shape_in_tiles(const at::Tensor& query, const at::Tensor& key,
+                                                     const at::Tensor& value, const at::Tensor& mask, bool causal,
+                                                     double scale) {
+  if (mask.defined() || query.size(2) < kFewQueries || key.size(1) == 0 || query.size(1) % key.size(1) != 0 ||
+      query.size(0) != key.size(0) || key.sizes() != value.sizes() || query.size(3) != key.size(3) ||
+      !kernels_may_run({query, key, value}))
+    return {};
+  for (const at::Tensor& tensor : {query, key, value})
+    if (tensor.scalar_type() != at::kBFloat16 || tensor.stride(3) != 1 || tensor.stride(2) < tensor.size(3)) return {};
+  kernels::TileHeadShape shape{query.size(2), key.size(2), query.size(3), static_cast<float>(scale), causal};
+  if (!kernels::tiles_attend(shape)) return {};
+  return shape;
+}
+
+// query [B, H, T, D] over key and value [B, K, S, D]; what comes out lies as [B, T, H, D].
+at::Tensor in_tiles(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                    const kernels::TileHeadShape& shape) {
+  int64_t batch = query.size(0), count = query.size(1), groups = count / key.size(1);
+  at::Tensor out = at::empty({batch, query.size(2), count, query.size(3)}, query.options()).transpose(1, 2);
+  auto at_head = [](const at::Tensor& x, int64_t b, int64_t h) {
+    return static_cast<const c10::BFloat16*>(x.const_data_ptr()) + b * x.stride(0) + h * x.stride(1);
+  };
+  std::vector<kernels::TileHead> heads;
+  for (int64_t b = 0; b < batch; ++b)
+    for (int64_t h = 0; h < count; ++h)
+      heads.push_back({at_head(query, b, h), at_head(key, b, h / groups), at_head(value, b, h / groups),
+                       out.mutable_data_ptr<c10::BFloat16>() + b * out.stride(0) + h * out.stride(1), query.stride(2),
+                       key.stride(2), value.stride(2), out.stride(2)});
+  kernels::tile_attention(shape, heads);
+  return out;
+}
+
+}  // namespace
+
+at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& mask,
+                     bool causal, double scale) {
+  if (auto shape = shape_in_tiles(query, key, value, mask, causal, scale)) return in_tiles(query, key, value, *shape);
+  int64_t groups = query.size(1) / key.size(1);
+  bool graph = at::GradMode::is_enabled() && (query.requires_grad() || key.requires_grad() || value.requires_grad());
+  // libtorch's fused attention shares keys among heads, but has no gradient for it.
+  bool repeat = groups > 1 && graph;
+  at::Tensor k = repeat ? key.repeat_interleave(groups, 1) : key;
+  at::Tensor v = repeat ? value.repeat_interleave(groups, 1) : value;
+  std::optional<at::Tensor> allowed;
+  if (mask.defined()) allowed = mask;
+  return at::scaled_dot_product_attention(query, k, v, allowed, 0.0, causal && !mask.defined(), scale,
+                                          /*enable_gqa=*/groups > 1 && !repeat);
+}
+
+}  // namespace nuri::ops
