@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/config_reader.h"
 #include "base/error.h"
@@ -20,7 +22,7 @@ namespace {
 
 // Letters stand apart from spaces, so that a name is one token wherever it stands, and numbers up to 999 together, so
 // that a coordinate is one token. Both make names and places something that a small decoder can copy.
-constexpr const char* kPattern = R"(\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+ ?|\s*[\r\n]+|\s+)";
+constexpr const char* kPieces = R"(\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+ ?|\s*[\r\n]+|\s+)";
 
 constexpr const char* kSpecialTokens[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>"};
 
@@ -38,23 +40,30 @@ constexpr const char* kChatTemplate =
     "{% endfor %}{% endif %}{{ '<|im_end|>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-struct CodeDeleter {
-  void operator()(pcre2_code* code) const { pcre2_code_free(code); }
-};
+// What may stand behind a name in a Korean sentence (questions.cpp, grammar.cpp).
+constexpr const char* kParticles = "은|는|이|가|을|를|과|와|의|에|에는|에서|보다|이라는|라는";
+
 struct MatchDeleter {
   void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
 };
 
-const pcre2_code* compiled_pattern() {
-  static const std::unique_ptr<pcre2_code, CodeDeleter> code = [] {
-    int error = 0;
-    PCRE2_SIZE offset = 0;
-    pcre2_code* made = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(kPattern), PCRE2_ZERO_TERMINATED,
-                                     PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
-    if (!made) throw Error(ErrorKind::internal, "tokenizer training: the pattern does not compile");
-    return std::unique_ptr<pcre2_code, CodeDeleter>(made);
-  }();
-  return code.get();
+std::shared_ptr<void> compiled(const std::string& pattern) {
+  int error = 0;
+  PCRE2_SIZE offset = 0;
+  pcre2_code* made = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_UCP,
+                                   &error, &offset, nullptr);
+  if (!made) throw Error(ErrorKind::internal, "tokenizer training: the pattern does not compile");
+  return {made, [](void* code) { pcre2_code_free(static_cast<pcre2_code*>(code)); }};
+}
+
+// The words that a particle follows: of each Korean name the last one.
+std::set<std::string> last_words(const EmojiWorld& world) {
+  std::set<std::string> words;
+  for (const WorldObject& object : world.objects()) {
+    const std::string& name = object.name(Language::korean);
+    words.insert(name.substr(name.rfind(' ') + 1));  // all of it where there is no space
+  }
+  return words;
 }
 
 // GPT-2's printable stand-ins for bytes: printable Latin-1 stands for itself, the others follow from U+0100 on.
@@ -75,27 +84,27 @@ std::string in_letters(const std::string& bytes) {
   return text;
 }
 
-void count_text(const std::string& text, int64_t times, std::map<std::string, int64_t>& words) {
-  for (std::string& piece : split_for_merging(text)) words[std::move(piece)] += times;
-}
-
 // Conversations of training scenes, and each name by itself, so that a rare one is no more pieces than a common one.
-std::vector<std::pair<std::string, int64_t>> corpus(const EmojiWorld& world, const TokenizerTrainingOptions& options) {
+std::vector<std::pair<std::string, int64_t>> corpus(const EmojiWorld& world, const PieceSplitter& split,
+                                                    const TokenizerTrainingOptions& options) {
   std::map<std::string, int64_t> words;
+  auto count = [&](const std::string& text, int64_t times) {
+    for (std::string& piece : split(text)) words[std::move(piece)] += times;
+  };
   for (int index = 0; index < options.scenes; ++index) {
     const Scene scene = make_scene(world, {}, Split::train, options.seed, index);
     for (const Turn& turn : make_conversation(world, scene, {}, options.seed, index)) {
-      count_text(turn.question, 1, words);
-      count_text(turn.answer, 1, words);
-      count_text("user\nassistant\nsystem\n", 1, words);
+      count(turn.question, 1);
+      count(turn.answer, 1);
+      count("user\nassistant\nsystem\n", 1);
     }
   }
   const int64_t often = std::max(1, options.scenes / 20);
   for (Language language : {Language::english, Language::korean}) {
     for (const WorldObject& object : world.objects()) {
-      count_text(object.name(language), 2 * often, words);
+      count(object.name(language), 2 * often);
     }
-    for (const std::string& word : world.scene_words(language)) count_text(word, often / 2, words);
+    for (const std::string& word : world.scene_words(language)) count(word, often / 2);
   }
   return {words.begin(), words.end()};
 }
@@ -109,11 +118,11 @@ Json special_token(const char* text, bool with_id, int id) {
   return token;
 }
 
-Json tokenizer_json(const BytePairs& pairs) {
+Json tokenizer_json(const BytePairs& pairs, const std::string& pattern) {
   const Json byte_level = {
       {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", false}};
   const Json split = {
-      {"type", "Split"}, {"pattern", {{"Regex", kPattern}}}, {"behavior", "Isolated"}, {"invert", false}};
+      {"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
   Json vocabulary = Json::object(), merges = Json::array(), added = Json::array();
   for (size_t id = 0; id < pairs.tokens.size(); ++id) vocabulary[in_letters(pairs.tokens[id])] = id;
   for (auto [first, second] : pairs.merges) {
@@ -166,13 +175,19 @@ Json tokenizer_config(int first_special, bool gives_mask) {
 
 }  // namespace
 
-std::vector<std::string> split_for_merging(const std::string& text) {
+PieceSplitter::PieceSplitter(const EmojiWorld& world) {
+  pattern_ = fmt::format(R"((?<!\p{{L}})(?:{})(?=(?:{})(?!\p{{L}}))|{})", fmt::join(last_words(world), "|"), kParticles,
+                         kPieces);
+  code_ = compiled(pattern_);
+}
+
+std::vector<std::string> PieceSplitter::operator()(const std::string& text) const {
   std::unique_ptr<pcre2_match_data, MatchDeleter> data(pcre2_match_data_create(1, nullptr));
   std::vector<std::string> pieces;
   size_t at = 0;
   while (at < text.size()) {
-    const int found = pcre2_match(compiled_pattern(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, 0,
-                                  data.get(), nullptr);
+    const int found = pcre2_match(static_cast<const pcre2_code*>(code_.get()),
+                                  reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, 0, data.get(), nullptr);
     if (found < 0) {
       if (found == PCRE2_ERROR_NOMATCH) break;
       throw Error(ErrorKind::format, "tokenizer training: the corpus is not valid UTF-8");
@@ -187,9 +202,10 @@ std::vector<std::string> split_for_merging(const std::string& text) {
 void write_emoji_tokenizer(const EmojiWorld& world, const TokenizerTrainingOptions& options,
                            const std::filesystem::path& folder) {
   const int specials = static_cast<int>(std::size(kSpecialTokens));
-  const BytePairs pairs = learn_byte_pairs(corpus(world, options), options.vocabulary - specials);
+  const PieceSplitter split(world);
+  const BytePairs pairs = learn_byte_pairs(corpus(world, split, options), options.vocabulary - specials);
   make_folder(folder);
-  write_file_atomically(folder / "tokenizer.json", tokenizer_json(pairs).dump(1) + "\n");
+  write_file_atomically(folder / "tokenizer.json", tokenizer_json(pairs, split.pattern()).dump(1) + "\n");
   write_file_atomically(folder / "tokenizer_config.json",
                         tokenizer_config(static_cast<int>(pairs.tokens.size()), options.gives_mask).dump(2) + "\n");
   write_file_atomically(folder / "chat_template.jinja", kChatTemplate);

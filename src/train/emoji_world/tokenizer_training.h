@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,9 +22,20 @@ struct BytePairs {
 // to the pair of smaller ids, so the result hangs on nothing but the arguments. Throws Error(usage) for size < 256.
 BytePairs learn_byte_pairs(const std::vector<std::pair<std::string, int64_t>>& words, int size);
 
-// The pieces between which no merge happens: runs of letters, numbers of up to three digits, marks with a space on
-// either side, other space.
-std::vector<std::string> split_for_merging(const std::string& text);
+// Splits a text into the pieces between which no merge happens: runs of letters, numbers of up to three digits, marks
+// with a space on either side, other space. A Korean name of an object stands apart from the particle behind it, so
+// that it is the same tokens in every sentence.
+class PieceSplitter {
+ public:
+  explicit PieceSplitter(const EmojiWorld& world);
+  const std::string& pattern() const { return pattern_; }
+  // Throws Error(format) for what is not UTF-8.
+  std::vector<std::string> operator()(const std::string& text) const;
+
+ private:
+  std::string pattern_;
+  std::shared_ptr<void> code_;
+};
 
 struct TokenizerTrainingOptions {
   int vocabulary = 3072;  // with the special tokens

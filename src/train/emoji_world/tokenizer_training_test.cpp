@@ -33,11 +33,15 @@ TEST(BytePairs, RunsOfOneLetterMergeFromTheLeft) {
 }
 
 TEST(TokenizerTraining, SplitsNamesAndNumbersFromSpace) {
-  EXPECT_EQ(split_for_merging("a dog, 고양이는?\n\"box\": [7, 1024]"),
-            (std::vector<std::string>{"a", " ", "dog", ", ", "고양이는", "?", "\n", "\"", "box", "\": ", "[", "7", ", ",
-                                      "102", "4", "]"}));
-  EXPECT_TRUE(split_for_merging("").empty());
-  EXPECT_THROW(split_for_merging("\xff"), Error);
+  const PieceSplitter split(test_world());
+  EXPECT_EQ(split("a dog, 고양이는?\n\"box\": [7, 1024]"),
+            (std::vector<std::string>{"a", " ", "dog", ", ", "고양이", "는", "?", "\n", "\"", "box", "\": ", "[", "7",
+                                      ", ", "102", "4", "]"}));
+  // Only where nothing but a particle follows, and at the beginning of a word.
+  EXPECT_EQ(split("고양이들 고양이에서는 들고양이는"),
+            (std::vector<std::string>{"고양이들", " ", "고양이에서는", " ", "들고양이는"}));
+  EXPECT_TRUE(split("").empty());
+  EXPECT_THROW(split("\xff"), Error);
 }
 
 TEST(TokenizerTraining, WritesTheSameFilesEachTime) {
