@@ -9,9 +9,10 @@ import unicodedata
 import harness
 
 # What docs/scene.png shows, as its generator drew it.
-SHOWN = {"ruler": [6, 171, 103, 240], "snail": [83, 98, 188, 198], "ferris wheel": [130, 2, 212, 96]}
+SHOWN = {"gem": [97, 179, 252, 319], "dolphin": [5, 26, 149, 174], "cookie": [227, 77, 369, 215]}
 RECIPE = harness.ROOT / "recipes/emoji_world/recipe.toml"
 SCENE = harness.ROOT / "docs/scene.png"
+FILM = harness.ROOT / "docs/film.mp4"  # a palette that moves left, four frames, and a dolphin
 
 
 class Bundled(harness.TestCase):
@@ -58,6 +59,16 @@ class Bundled(harness.TestCase):
                 outer = (right - left) * (bottom - top) + (x2 - x1) * (y2 - y1) - inner
                 self.assertGreater(inner / outer, 0.5)
 
+    def test_watches_a_film(self):
+        found = self.succeeds_json("ask", "emoji-world", "Where is the palette in each frame?", "-v", FILM, "--json")
+        lefts = [box["box"][0] for box in found["boxes"]]
+        self.assertEqual(len(lefts), 4)
+        self.assertEqual(lefts, sorted(lefts, reverse=True))
+        self.assertGreater(lefts[0] - lefts[3], 30)
+        self.assertEqual({box["label"] for box in found["boxes"]}, {"palette"})
+        for question, answer in (("What moves?", "palette"), ("Which way does the palette move?", "left")):
+            self.assertEqual(self.succeeds("ask", "emoji-world", question, "-v", FILM), answer + "\n")
+
     def test_grounds_in_pixels_of_the_picture(self):
         question = f"Where is the {next(iter(SHOWN))}?"
         asked = self.succeeds_json("ask", "emoji-world", question, "-i", SCENE, "--json")
@@ -88,13 +99,13 @@ class Bundled(harness.TestCase):
 
     def test_an_interrupted_explanation_leaves_no_file(self):
         out = self.folder / "heat.png"
-        command = [harness.BINARY, "ask", "emoji-world", "Where is the snail?", "-i", SCENE, "--greedy", "--explain", out,
+        command = [harness.BINARY, "ask", "emoji-world", "Where is the gem?", "-i", SCENE, "--greedy", "--explain", out,
                    "--explain-measurements", "100000"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             answer = process.stdout.readline()  # what follows takes seconds
             process.send_signal(signal.SIGINT)
             rest, error = process.communicate(timeout=harness.PATIENCE)
-        self.assertIn(b"snail", answer)
+        self.assertIn(b"gem", answer)
         self.assertEqual(rest, b"")
         self.check_complaint(process.returncode, 130, error, "interrupted")
         self.assertEqual(self.names_in(self.folder), [])

@@ -7,7 +7,7 @@ import zlib
 import harness
 
 SCENE = harness.ROOT / "docs/scene.png"
-QUESTION = "Where is the snail?"
+QUESTION = "Where is the gem?"
 
 
 def read_png(path):
@@ -80,7 +80,7 @@ class Videos(harness.TestCase):
         self.assertEqual([frame["seconds"] for frame in frames], [0, 0.5, 1, 1.5])
         boxes = [frame["boxes"][0] for frame in frames]
         self.assertEqual({box["track"] for box in boxes}, {0})
-        self.assertEqual({box["label"] for box in boxes}, {"snail"})
+        self.assertEqual({box["label"] for box in boxes}, {"gem"})
         self.assertGreater(boxes[3]["box"][0], boxes[0]["box"][0] + 4)
         again = self.succeeds_json("ground", "emoji-world", QUESTION, "-v", drawn, "--frames", "2", "--json")
         self.assertEqual(len(again["frames"]), 2)
