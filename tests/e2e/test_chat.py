@@ -90,10 +90,10 @@ class Chat(harness.TestCase):
 class Terminal(harness.TestCase):
     """With a terminal at both ends."""
 
-    def start(self, model):
+    def start(self, model, *flags):
         ours, theirs = pty.openpty()
-        self.program = subprocess.Popen([harness.BINARY, "chat", str(model)], stdin=theirs, stdout=theirs, stderr=theirs,
-                                        start_new_session=True)
+        self.program = subprocess.Popen([harness.BINARY, "chat", str(model), *flags], stdin=theirs, stdout=theirs,
+                                        stderr=theirs, start_new_session=True)
         os.close(theirs)
         self.terminal, self.shown = ours, b""
         self.addCleanup(self.stop)
@@ -124,7 +124,8 @@ class Terminal(harness.TestCase):
         self.assertEqual(self.program.wait(harness.PATIENCE), 0)
 
     def test_interrupt(self):
-        self.start(harness.make_parrot(self.folder / "model", (b"la ", b"li "), endless=True, context=100000))
+        self.start(harness.make_parrot(self.folder / "model", (b"la ", b"li "), endless=True, context=100000),
+                   "--max-tokens", "99000")  # an answer that outlasts a busy machine
         self.read_until(b"> ")
         os.write(self.terminal, b"Sing\n")
         self.read_until(b"li la ")
