@@ -327,8 +327,9 @@ class Ended(Training):
         self.assertEqual([name for name in self.names_in(self.folder / "r/dense") if "part" in name], [])
 
     def test_interrupted(self):
-        self.train(self.write(DENSE, train_keys(self.STEPS), name="whole"))
-        recipe = self.write(DENSE, train_keys(self.STEPS))
+        steps = 4 * self.STEPS  # more than pass before the signal comes on a busy machine
+        self.train(self.write(DENSE, train_keys(steps), name="whole"))
+        recipe = self.write(DENSE, train_keys(steps))
         program = self.start(recipe)
         self.wait_for_step(program, 3)
         program.send_signal(signal.SIGINT)
