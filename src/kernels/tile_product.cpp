@@ -13,9 +13,9 @@
 namespace nuri::kernels {
 namespace {
 
-constexpr int64_t kGroup = kTileRows;                      // rows of x that a tile holds
-constexpr int64_t kPackedBytes = 8 << 20;                  // of x at a time
-constexpr int64_t kLeastChunk = 2 * kTileGroups * kGroup;  // rows
+constexpr int64_t kGroup = kTileRows;                  // rows of x that a tile holds
+constexpr int64_t kPackedBytes = 8 << 20;              // of x at a time
+constexpr int64_t kLeastChunk = kTileGroups * kGroup;  // rows: a block of the kernel's own
 
 void check(int64_t m, int64_t k, const ConstRows& x, const TileFactor& factor) {
   if (m < 0 || !tiles_fit(factor.n, k))

@@ -35,11 +35,6 @@ struct Panel {
   }
 };
 
-// x / (1 + exp(-z)); see silu_gate.inc.
-inline Vec times_sigmoid(Vec x, Vec z) {
-  return div(x, add(broadcast(1.0f), exponential(sub(zero(), max(broadcast(-88.0f), z)))));
-}
-
 // x/2 (1 + erf(x / sqrt 2)), the error function after Abramowitz and Stegun 7.1.26, within 1.5e-7. What is left of 1
 // for a great |x| is computed as such, so that small results keep their precision.
 inline Vec gelu(Vec x) {
