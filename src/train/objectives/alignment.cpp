@@ -6,13 +6,11 @@
 #include <cmath>
 
 #include "text/tokenizer.h"
+#include "train/objectives/cosine.h"
 #include "train/objectives/dense.h"
 
 namespace nuri {
 namespace {
-
-// How sharply a patch must prefer its own name: the factor before the cosine.
-constexpr double kSharpness = 20;
 
 int64_t place_step(const ConfigReader& options) {
   auto step = options.required<int64_t>("place_step");
@@ -38,7 +36,7 @@ class AlignmentObjective : public Objective {
     at::Tensor covered = (targets.classes != labels_.background()).nonzero().squeeze(1);
     Loss loss = name_loss(rows.index_select(0, covered), targets.classes.index_select(0, covered));
     // Of root mean square 1, as the decoder's first norm makes them.
-    at::Tensor normed = unit(rows) * std::sqrt(static_cast<double>(rows.size(1)));
+    at::Tensor normed = unit_rows(rows) * std::sqrt(static_cast<double>(rows.size(1)));
     Loss steps = steps_.loss(normed.index_select(0, covered), targets.boxes.index_select(0, covered));
     // As long as what the decoder is used to read.
     at::Tensor length = (rows.norm(2, -1) / names(Language::english).length - 1).square().mean();
@@ -57,9 +55,9 @@ class AlignmentObjective : public Objective {
   };
 
   Loss name_loss(const at::Tensor& rows, const at::Tensor& wanted) {
-    at::Tensor seen = unit(rows), total = at::zeros({}), right = at::zeros({});
+    at::Tensor total = at::zeros({}), right = at::zeros({});
     for (Language language : {Language::english, Language::korean}) {
-      at::Tensor scores = kSharpness * seen.mm(names(language).directions.t());
+      at::Tensor scores = cosine_scores(rows, names(language).directions);
       total = total + at::cross_entropy_loss(scores, wanted);
       // A written word may be an object's name too: the two share their embedding, and rounding decides.
       at::Tensor short_of_best = scores.amax(1) - scores.gather(1, wanted.unsqueeze(1)).squeeze(1);
@@ -67,8 +65,6 @@ class AlignmentObjective : public Objective {
     }
     return {total, {{"patch_naming", total.item<double>()}, {"patch_right", right.item<double>()}}};
   }
-
-  static at::Tensor unit(const at::Tensor& x) { return x / (x.norm(2, -1, true) + 1e-6); }
 
   const Names& names(Language language) {
     Names& names = names_[language == Language::korean];
@@ -82,7 +78,7 @@ class AlignmentObjective : public Objective {
     for (int64_t i = 0; i < source_.world().size(); ++i) rows[i] = embed(source_.world().objects()[i].name(language));
     for (const auto& [word, number] : labels_.words()) rows[number] = embed(word);
     at::Tensor table = at::stack(rows);
-    names = {unit(table), table.norm(2, -1).mean().item<double>()};
+    names = {unit_rows(table), table.norm(2, -1).mean().item<double>()};
     return names;
   }
 

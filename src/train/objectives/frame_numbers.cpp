@@ -5,14 +5,10 @@
 
 #include "base/error.h"
 #include "models/parts/inputs.h"
+#include "train/objectives/cosine.h"
 
 namespace nuri {
 namespace {
-
-// How sharply a token must prefer its own number: the factor before the cosine.
-constexpr double kSharpness = 20;
-
-at::Tensor unit(const at::Tensor& x) { return x / (x.norm(2, -1, true) + 1e-6); }
 
 // Which picture of its row each picture token belongs to, from 0, [B, T]: the runs of them that have begun, less one.
 at::Tensor pictures_of(const at::Tensor& is_picture) {
@@ -32,8 +28,8 @@ Objective::Loss FrameNumbers::loss(const at::Tensor& states, const at::Tensor& i
   at::Tensor rows = is_picture.reshape({-1}).nonzero().squeeze(1);
   at::Tensor wanted = pictures_of(is_picture).reshape({-1}).index_select(0, rows);
   check_ids(wanted, numbers_.size(0), "pictures of a row");
-  at::Tensor directions = unit(model_.embed_made(numbers_).detach().to(at::kFloat));
-  at::Tensor scores = kSharpness * unit(states.index_select(0, rows).to(at::kFloat)).mm(directions.t());
+  at::Tensor directions = unit_rows(model_.embed_made(numbers_).detach().to(at::kFloat));
+  at::Tensor scores = cosine_scores(states.index_select(0, rows).to(at::kFloat), directions);
   double right = (scores.argmax(1) == wanted).to(at::kFloat).mean().item<double>();
   return {at::cross_entropy_loss(scores, wanted), {{"numbered", right}}};
 }

@@ -11,7 +11,7 @@ namespace nuri {
 // with the mean of their boxes.
 class FrameNumbers {
  public:
-  // Behind the decoder's layer `layer`, from 0, of rows with up to `most` pictures. Keeps a reference to the model.
+  // Behind the decoder's layer `layer`, from 0; `numbers`: the tokens of "1", "2", ... Keeps a reference to the model.
   FrameNumbers(CausalLM& model, int64_t picture_token, int64_t layer, std::vector<int64_t> numbers);
 
   int64_t layer() const { return layer_; }
