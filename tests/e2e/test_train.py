@@ -78,7 +78,7 @@ data = {DATA}
 TALK = f"""kind = "conversation"
 data = {DATA}
 """
-FILMS = "films = {share = 0.5, objects = 1, data = {max_frames = 3}}\n"
+FILMS = "films = {share = 0.5, objects = 1, pointings = 1, numbered_behind = 0, data = {max_frames = 3}}\n"
 EXAM = "films = {count = 2, data = {max_frames = 3}}\n"
 ALIGN = f"""kind = "alignment"
 place_step = 5
@@ -241,7 +241,9 @@ class Runs(Training):
         result = self.succeeds_json("eval", recipe, "--json")
         self.assertEqual((result["scenes"], result["films"]), (2, 2))
         self.assertGreaterEqual(result["objects"], 250)
-        self.assertIn("films", self.metrics("r", "both")[0])
+        first = self.metrics("r", "both")[0]
+        self.assertGreater(first["films"], first["answers"] + 0.1)  # the frames' numbers are learned beside the answers
+        self.assertTrue(0 <= first["numbered"] <= 1)
         for language in ("english", "korean"):
             for task in result[language].values():
                 self.assertEqual(set(task) - {"items_found", "items_expected"}, {"right", "asked", "share"})
@@ -424,6 +426,8 @@ class Recipes(Training):
         refuse(TALK + "films = {share = 2}\n", "films", "share", "2")
         refuse(TALK + "films = {objects = -1}\n", "films", "objects", "-1")
         refuse(TALK + "films = {data = {max_frames = 0}}\n", "films", "max_frames", "0")
+        refuse(TALK + "films = {pointings = -1}\n", "films", "pointings", "-1")
+        refuse(TALK + "films = {numbered_behind = 9}\n", "films", "numbered_behind", "9", "0 to ")
         for kind in ("alignment", "conversation"):
             dense = TOKENIZER + DENSE.replace('kind = "dense"\nplace_step = 5', f'kind = "{kind}"') + train_keys(1)
             with self.subTest(kind):

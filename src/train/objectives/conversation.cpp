@@ -82,7 +82,7 @@ class ConversationObjective : public Objective {
     auto chat = ChatTemplate::from_folder(context.folder);
     if (!chat) throw Error(ErrorKind::usage, fmt::format("{}: found no chat template", folder_));
     chat_.emplace(std::move(*chat));
-    if (films_ && films_->numbered_behind >= 0) number_frames(config);
+    if (films_ && films_->numbered_behind >= 0) number_frames(context.options.child("films"), config);
   }
 
   Loss loss(uint64_t first, int64_t count) override {
@@ -103,9 +103,12 @@ class ConversationObjective : public Objective {
   }
 
  private:
-  void number_frames(const ConfigReader& config) {
+  void number_frames(const ConfigReader& films, const ConfigReader& config) {
     auto* decoder = dynamic_cast<CausalLM*>(&model_);
     if (decoder == nullptr) config.reject("architectures", "a model that continues a text, for numbered_behind");
+    int64_t layers = decoder->cache_shape().layers;
+    if (films_->numbered_behind >= layers)
+      films.reject("numbered_behind", fmt::format("a layer of the decoder, 0 to {}", layers - 1));
     numbers_.emplace(*decoder, encode(placeholder_).at(0), films_->numbered_behind,
                      number_tokens(processor_->tokenizer(), films_->film.max_frames));
   }
@@ -141,8 +144,7 @@ class ConversationObjective : public Objective {
     at::Tensor answers = model_.forward(inputs).at("loss");
     model_.show(nullptr);
     if (!tap.output.defined())
-      throw Error(ErrorKind::usage,
-                  fmt::format("films: numbered_behind: found {}, expected a layer of the decoder", tap.layer));
+      throw Error(ErrorKind::unsupported, "films: numbered_behind: this family's decoder does not show its layers");
     Loss loss = numbers_->loss(tap.output, inputs.at("input_ids"));
     loss.parts.push_back({"answers", answers.item<double>()});
     loss.total = loss.total + answers;
