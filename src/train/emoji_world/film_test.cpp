@@ -207,6 +207,7 @@ TEST(EmojiFilmQuestions, PointingTellsTheFrame) {
   }
   EXPECT_EQ(absent, 2);
   EXPECT_GE(boxes, 4);
+  EXPECT_EQ(make_film_pointing(test_world(), film, 6, 2, 5).size(), static_cast<size_t>(3 * boxes + absent));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/test_support.h"
+#include "text/chat_template.h"
 #include "train/emoji_world/test_world.h"
 
 namespace nuri {
@@ -60,7 +61,21 @@ TEST(TokenizerTraining, WritesTheSameFilesEachTime) {
   EXPECT_EQ(ids.size(), 600u);
   EXPECT_EQ(*ids.rbegin(), 599);
   EXPECT_EQ(read_json_file(folder / "tokenizer_config.json")["eos_token"], "<|im_end|>");
-  EXPECT_NE(read_file(folder / "chat_template.jinja").find("<image>"), std::string::npos);
+}
+
+TEST(TokenizerTraining, TheChatTemplateNumbersSeveralPictures) {
+  TokenizerTrainingOptions options;
+  options.scenes = 10;
+  options.vocabulary = 400;
+  TestFolder folder;
+  write_emoji_tokenizer(test_world(), options, folder);
+  const auto chat = ChatTemplate::from_folder(folder);
+  ASSERT_TRUE(chat);
+  const Json picture = {{"type", "image"}}, text = {{"type", "text"}, {"text", "What?"}};
+  const auto prompt = [&](Json content) { return chat->render({{{"role", "user"}, {"content", std::move(content)}}}); };
+  EXPECT_EQ(prompt({picture, text}), "<|im_start|>user\n<image>What?<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(prompt({picture, picture, text}),
+            "<|im_start|>user\n1<image>2<image>What?<|im_end|>\n<|im_start|>assistant\n");
 }
 
 }  // namespace

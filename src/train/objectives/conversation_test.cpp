@@ -7,8 +7,11 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/test_support.h"
 #include "models/registry.h"
 #include "text/chat_template.h"
+#include "train/emoji_world/tokenizer_training.h"
 #include "train/objectives/film_source.h"
 #include "train/objectives/scene_batch.h"
 #include "weights/stores.h"
@@ -91,6 +94,17 @@ TEST_F(ConversationTest, AFilmIsShownAsAskShowsIt) {
   EXPECT_EQ(call.at("pixel_values").size(0), frames);
   Film first = make_film(*shared_emoji_world(), {}, Split::train, kSeed, 8);
   EXPECT_TRUE(at::equal(call.at("pixel_values")[1], picture_pixels({&first.frames[1].picture})[0]));
+}
+
+TEST_F(ConversationTest, TheBundledModelReadsAsItsRecipeTeaches) {
+  TestFolder folder;
+  TokenizerTrainingOptions options;
+  options.scenes = 10;
+  options.vocabulary = 400;
+  write_emoji_tokenizer(*shared_emoji_world(), options, folder);
+  EXPECT_EQ(read_file(folder / "chat_template.jinja"), read_file(kFolder / "chat_template.jinja"));
+  const char* key = "pre_tokenizer";
+  EXPECT_EQ(read_json_file(folder / "tokenizer.json")[key], read_json_file(kFolder / "tokenizer.json")[key]);
 }
 
 TEST_F(ConversationTest, OnlyAnswersAreLearned) {
