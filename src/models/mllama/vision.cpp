@@ -54,19 +54,15 @@ MllamaVisionLayer::MllamaVisionLayer(const WeightView& weights, const EncoderCon
 }
 
 at::Tensor MllamaVisionLayer::attend(const nn::Qkv& qkv, const TileRows& rows) const {
-  auto [query, key, value] = std::tuple(qkv.query, qkv.key, qkv.value);
-  auto drawn = [&](const at::Tensor& who, const at::Tensor& k, const at::Tensor& v) {
-    return nn::attend_within({query.index_select(0, who), k, v}, 1, scale_, /*causal=*/false, {});
+  auto drawn = [&](const at::Tensor& who, const at::Tensor& key, const at::Tensor& value) {
+    return nn::attend_within({qkv.query.index_select(0, who), key, value}, 1, scale_, /*causal=*/false, {});
   };
-  if (rows.missing.size(0) == 0) return drawn(rows.there, key, value);
-  at::Tensor out = at::zeros({query.size(0), query.size(1) * query.size(2)}, query.options());
-  if (rows.there.size(0) == 0) {  // a picture that only fills the batch: its rows see all alike
-    query = at::zeros_like(query);
-    return out.index_copy(0, rows.missing, drawn(rows.missing, key, value));
-  }
-  out = out.index_copy(0, rows.there, drawn(rows.there, key, value));
-  return out.index_copy(0, rows.missing,
-                        drawn(rows.missing, key.index_select(0, rows.there), value.index_select(0, rows.there)));
+  at::Tensor of_there = drawn(rows.there, qkv.key, qkv.value);
+  if (rows.missing.size(0) == 0) return of_there;
+  at::Tensor of_missing =
+      drawn(rows.missing, qkv.key.index_select(0, rows.there), qkv.value.index_select(0, rows.there));
+  at::Tensor out = of_there.new_empty({qkv.query.size(0), of_there.size(1)});
+  return out.index_copy_(0, rows.there, of_there).index_copy_(0, rows.missing, of_missing);
 }
 
 at::Tensor MllamaVisionLayer::forward(at::Tensor x, const std::vector<TileRows>& rows) const {

@@ -5,7 +5,7 @@
 
 namespace nuri {
 
-// Of a picture's rows, those of tiles that there are and those that only fill up.
+// Of a picture's rows, those of tiles that there are, at least one, and those that only fill up.
 struct TileRows {
   at::Tensor there, missing;  // indices
 };
