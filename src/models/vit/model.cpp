@@ -1,8 +1,6 @@
 #include "models/vit/model.h"
 
 #include <ATen/ATen.h>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cmath>
 
@@ -211,16 +209,8 @@ class VitModel : public Model, public Embedder {
 
   // DINOv2 takes pictures of any size, ViT of its own.
   at::Tensor pixels(const NamedTensors& inputs) const {
-    if (config_.kind == VitConfig::Kind::vit) return pixel_values(inputs, config_, embeddings_.like());
-    const at::Tensor& found = required_input(inputs, "pixel_values", 4);
-    if (found.size(0) < 1 || found.size(1) != config_.channels || found.size(2) < config_.patch_size ||
-        found.size(3) < config_.patch_size || !at::isFloatingType(found.scalar_type()))
-      throw Error(ErrorKind::usage,
-                  fmt::format("pixel_values: found {} of shape [{}], expected floating-point numbers [pictures, {}, "
-                              "height, width] of at least one patch of {}",
-                              at::toString(found.scalar_type()), fmt::join(found.sizes(), ", "), config_.channels,
-                              config_.patch_size));
-    return found.to(embeddings_.like().device(), embeddings_.like().scalar_type());
+    const bool fixed = config_.kind == VitConfig::Kind::vit;
+    return (fixed ? pixel_values : pixels_of_any_size)(inputs, config_, embeddings_.like());
   }
 
   VitConfig config_;

@@ -210,24 +210,13 @@ Value first_filter(Interpreter& interpreter, const Value& input, const CallArgum
                                                             : Value::undefined("no first item, the sequence is empty");
 }
 
-bool reversible(const Value& value) {
-  switch (value.kind()) {
-    case Kind::undefined:
-    case Kind::string:
-    case Kind::list:
-    case Kind::tuple:
-    case Kind::dict:
-    case Kind::range:
-    case Kind::view:
-      return true;
-    default:
-      return false;
-  }
+bool reversible(const Interpreter& interpreter, const Value& value) {
+  return interpreter.iterable(value) && value.kind() != Kind::iterator;
 }
 
 Value last_filter(Interpreter& interpreter, const Value& input, const CallArguments& arguments) {
   Bound("last", arguments, {});
-  if (!reversible(input)) fail(fmt::format("'{}' object is not reversible", type_name(input)));
+  if (!reversible(interpreter, input)) fail(fmt::format("'{}' object is not reversible", type_name(input)));
   std::vector<Value> items = interpreter.collect(input);
   return items.empty() ? Value::undefined("no last item, the sequence is empty") : items.back();
 }
@@ -241,7 +230,7 @@ Value reverse_filter(Interpreter& interpreter, const Value& input, const CallArg
     for (const Value& item : items) text += item.text();
     return make_string(interpreter.runtime(), std::move(text), input.is_markup());
   }
-  if (!reversible(input)) return make_list(interpreter.runtime(), std::move(items));
+  if (!reversible(interpreter, input)) return make_list(interpreter.runtime(), std::move(items));
   return deferred(interpreter, [items = std::move(items)](Interpreter&) { return items; });
 }
 

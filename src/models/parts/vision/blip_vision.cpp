@@ -1,12 +1,9 @@
 #include "models/parts/vision/blip_vision.h"
 
 #include <ATen/ATen.h>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cmath>
 
-#include "base/error.h"
 #include "models/parts/inputs.h"
 
 namespace nuri {
@@ -54,16 +51,8 @@ VisionOutput BlipVision::encode(const at::Tensor& pixels) const {
 }
 
 at::Tensor BlipVision::pixels(const NamedTensors& inputs) const {
-  if (!flag_input(inputs, "interpolate_pos_encoding")) return pixel_values(inputs, config_, class_embedding_);
-  const at::Tensor& found = required_input(inputs, "pixel_values", 4);
-  if (found.size(0) < 1 || found.size(1) != config_.channels || found.size(2) < config_.patch_size ||
-      found.size(3) < config_.patch_size || !at::isFloatingType(found.scalar_type()))
-    throw Error(ErrorKind::usage,
-                fmt::format("pixel_values: found {} of shape [{}], expected floating-point numbers [pictures, {}, "
-                            "height, width] of at least one patch of {}",
-                            at::toString(found.scalar_type()), fmt::join(found.sizes(), ", "), config_.channels,
-                            config_.patch_size));
-  return found.to(class_embedding_.device(), class_embedding_.scalar_type());
+  const bool stretched = flag_input(inputs, "interpolate_pos_encoding");
+  return (stretched ? pixels_of_any_size : pixel_values)(inputs, config_, class_embedding_);
 }
 
 }  // namespace nuri

@@ -207,4 +207,16 @@ at::Tensor pixel_values(const NamedTensors& inputs, const PictureSizes& sizes, c
   return pixels.to(like.device(), like.scalar_type());
 }
 
+at::Tensor pixels_of_any_size(const NamedTensors& inputs, const PictureSizes& sizes, const at::Tensor& like) {
+  const at::Tensor& found = required_input(inputs, "pixel_values", 4);
+  if (found.size(0) < 1 || found.size(1) != sizes.channels || found.size(2) < sizes.patch_size ||
+      found.size(3) < sizes.patch_size || !at::isFloatingType(found.scalar_type()))
+    throw Error(ErrorKind::usage,
+                fmt::format("pixel_values: found {} of shape [{}], expected floating-point numbers [pictures, {}, "
+                            "height, width] of at least one patch of {}",
+                            at::toString(found.scalar_type()), fmt::join(found.sizes(), ", "), sizes.channels,
+                            sizes.patch_size));
+  return found.to(like.device(), like.scalar_type());
+}
+
 }  // namespace nuri

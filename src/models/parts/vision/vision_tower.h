@@ -109,5 +109,7 @@ at::Tensor chosen_features(const VisionTower& tower, const FeatureChoice& choice
 NamedTensors one_picture(const PictureSizes& sizes);
 // `pixel_values` [N, C, S, S] of the inputs, checked, in the type of `like`.
 at::Tensor pixel_values(const NamedTensors& inputs, const PictureSizes& sizes, const at::Tensor& like);
+// The same of an encoder whose positions stretch: [N, C, H, W], of at least one patch.
+at::Tensor pixels_of_any_size(const NamedTensors& inputs, const PictureSizes& sizes, const at::Tensor& like);
 
 }  // namespace nuri
