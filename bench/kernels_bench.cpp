@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include "base/parallel.h"
@@ -14,6 +15,8 @@
 #include "kernels/convert.h"
 #include "kernels/few_rows.h"
 #include "kernels/paged_attention.h"
+#include "kernels/quantized.h"
+#include "kernels/quantized_product.h"
 #include "kernels/tile_product.h"
 
 namespace nuri::kernels {
@@ -88,6 +91,33 @@ void few_rows_cases(benchmark::internal::Benchmark* bench) {
   for (Element type : {Element::float16, Element::float32}) bench->Args({1, 8192, 2048, static_cast<int64_t>(type)});
 }
 BENCHMARK(FewRowsProduct)->Apply(few_rows_cases)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+// The same with quantised weights: bytes are those of the packed weight.
+void QuantizedProducts(benchmark::State& state) {
+  const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
+  const auto coding = static_cast<Coding>(state.range(3));
+  state.SetLabel(std::string(coding_name(coding)));
+  const int64_t size = quantized_bytes(coding, n, k), matrices = std::max<int64_t>(1, (int64_t{1} << 28) / size);
+  const std::vector<uint16_t> w = random_halves(n * k);
+  std::vector<std::byte> packed(static_cast<std::size_t>(matrices * size));
+  for (int64_t i = 0; i < matrices; ++i)
+    quantize(coding, n, k, {w.data(), Element::bfloat16, k}, packed.data() + i * size);
+  std::vector<float> x(static_cast<std::size_t>(m * k), 0.5f), y(static_cast<std::size_t>(m * n));
+  for (auto _ : state) {
+    for (int64_t i = 0; i < matrices; ++i) {
+      const QuantizedFactor factor{n, coding, packed.data() + i * size, {y.data(), Element::float32, n}};
+      quantized_products(m, k, {x.data(), Element::float32, k}, {&factor, 1});
+    }
+    benchmark::ClobberMemory();
+  }
+  report(state, matrices * size, matrices * 2 * m * n * k);
+}
+void quantized_cases(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"m", "n", "k", "coding"});
+  for (Coding coding : {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges})
+    for (int64_t m : {1, 2, 4, 8, 16, 512}) bench->Args({m, 8192, 2048, static_cast<int64_t>(coding)});
+}
+BENCHMARK(QuantizedProducts)->Apply(quantized_cases)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 // Prefill and encoders, likewise with weights of 256 MiB in turn.
 void TileProduct(benchmark::State& state) {

@@ -43,7 +43,7 @@ CpuFeatures detect() {
   found.avx512_vnni = found.avx512 && (c & bit_AVX512VNNI);
   const uint32_t tiles = 1u << 22 | 1u << 24;  // AMX-BF16, AMX-TILE
   const uint64_t tile_state = 3u << 17;
-  found.amx_bf16 = found.avx512 && (d & tiles) == tiles && (state & tile_state) == tile_state && may_use_tiles();
+  found.amx_bf16 = found.avx512_vnni && (d & tiles) == tiles && (state & tile_state) == tile_state && may_use_tiles();
   uint32_t sub = 0;
   if (found.avx512 && __get_cpuid_count(7, 1, &sub, &b, &c, &d)) found.avx512_bf16 = sub & bit_AVX512BF16;
   return found;
@@ -72,6 +72,8 @@ std::string_view isa_name(Isa isa) {
       return "avx2";
     case Isa::avx512:
       return "avx512";
+    case Isa::avx512_vnni:
+      return "avx512_vnni";
     case Isa::amx:
       return "amx";
   }
@@ -82,6 +84,7 @@ std::vector<Isa> supported_isas(const CpuFeatures& features) {
   std::vector<Isa> isas{Isa::scalar};
   if (features.avx2) isas.push_back(Isa::avx2);
   if (features.avx512) isas.push_back(Isa::avx512);
+  if (features.avx512_vnni) isas.push_back(Isa::avx512_vnni);
   if (features.amx_bf16) isas.push_back(Isa::amx);
   return isas;
 }

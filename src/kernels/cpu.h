@@ -16,7 +16,7 @@ struct CpuFeatures {
 const CpuFeatures& cpu_features();
 
 // The sets that kernels are compiled for, in rising order; each one contains those before it.
-enum class Isa { scalar, avx2, avx512, amx };
+enum class Isa { scalar, avx2, avx512, avx512_vnni, amx };
 std::string_view isa_name(Isa isa);
 std::vector<Isa> supported_isas(const CpuFeatures& features = cpu_features());
 

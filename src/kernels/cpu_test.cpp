@@ -22,6 +22,8 @@ TEST(Cpu, ChoosesTheBestSetOrTheForcedOne) {
   features.avx512 = true;
   EXPECT_EQ(choose_isa(features, ""), Isa::avx512);
   EXPECT_EQ(choose_isa(features, "avx2"), Isa::avx2);
+  features.avx512_vnni = true;
+  EXPECT_EQ(choose_isa(features, ""), Isa::avx512_vnni);
   features.amx_bf16 = true;
   EXPECT_EQ(choose_isa(features, ""), Isa::amx);
   EXPECT_EQ(choose_isa(features, "avx512"), Isa::avx512);

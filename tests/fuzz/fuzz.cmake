@@ -23,7 +23,7 @@ endif()
 
 # The pictures' resampling is a kernel; those of the models are of no use here.
 set(parser_sources ${plain_sources})
-list(FILTER parser_sources EXCLUDE REGEX "/src/train/|/kernels/(isa/)?(convert|few_rows|paged_attention)")
+list(FILTER parser_sources EXCLUDE REGEX "/src/train/|/kernels/(isa/)?(convert|few_rows|paged_attention|quantized|silu_gate|tile_)")
 # A library, so that each target links its own parser only.
 add_library(nuri_parsers STATIC ${parser_sources})
 target_link_libraries(nuri_parsers PUBLIC nuri_flags nuri_plain_libraries)

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/bend.h"
+#include "kernels/coding.h"
 #include "kernels/element.h"
 
 // What the kernels of one set take: the public functions check the arguments, convert the small operands to float32
@@ -110,6 +111,36 @@ static constexpr int64_t attention_work_bytes(int64_t width) {
   return kAttentionQueries * (((width + 31) / 32 * 32) * (2 + 4) + kAttentionKeys * (4 + 2) + 2 * 4);
 }
 
+// Rows of x [m, k] rounded to 8 bits, in equal passes of at most kPassRows. Of a pass of M rows: codes [groups of 32
+// columns, 8 times 4 columns, M, 4], scales and sums of the codes [groups, M]. With `whole_rows` each row has one
+// scale, which stands in all its groups, and in its first group the sum of all its codes.
+constexpr int64_t kPassRows = 8;
+static constexpr int64_t rounded_passes(int64_t m) { return (m + kPassRows - 1) / kPassRows; }
+static constexpr int64_t rounded_pass(int64_t m, int64_t pass) { return m == 0 ? 0 : m * pass / rounded_passes(m); }
+struct RoundedRows {
+  int64_t m, k, groups;
+  const void* x;
+  Element type;
+  int64_t stride;
+  bool whole_rows;
+  int8_t* codes;
+  float* scales;
+  int32_t* sums;
+};
+
+// y[m, n] = sum_k x[m, k] w[n, k] + bias[n] of a packed weight (kernels/coding.h).
+struct QuantizedProduct {
+  RoundedRows rows;
+  int64_t n;
+  Coding coding;
+  const uint8_t* codes;
+  const void* scales;
+  void* y;
+  int64_t y_stride;
+  const void* bias;  // may be null
+  Element y_type, bias_type;
+};
+
 #define NURI_DECLARE_KERNELS(set)                                                                       \
   namespace set {                                                                                       \
   void convert(const void* from, Element from_type, void* to, Element to_type, int64_t count);          \
@@ -122,11 +153,19 @@ static constexpr int64_t attention_work_bytes(int64_t width) {
   void silu_gate(const void* gate, const void* up, void* out, Element type, int64_t count);             \
   void quick_gelu(const void* x, void* out, Element type, int64_t count);                               \
   void weighted_bytes(const WeightedBytes& job);                                                        \
+  void round_rows(const RoundedRows& job, int64_t begin, int64_t end);             /* passes */         \
+  void quantized_product(const QuantizedProduct& job, int64_t begin, int64_t end); /* panels of w */    \
   }
 NURI_DECLARE_KERNELS(scalar)
 NURI_DECLARE_KERNELS(avx2)
 NURI_DECLARE_KERNELS(avx512)
 #undef NURI_DECLARE_KERNELS
+
+// What products of bytes do; all else that such a processor runs is of the set avx512.
+namespace vnni {
+void round_rows(const RoundedRows& job, int64_t begin, int64_t end);
+void quantized_product(const QuantizedProduct& job, int64_t begin, int64_t end);
+}  // namespace vnni
 
 // What matrix tiles do; all else that such a processor runs is of the set avx512.
 namespace amx {

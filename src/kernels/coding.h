@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+
+namespace nuri::kernels {
+
+// How a quantised weight [n, k] writes its numbers: an unsigned code each, 8 bits or 4, and scales.
+//
+// In memory and in files it lies as kernels of every instruction set read it: panels of 16 rows, in each of them groups
+// of 32 columns, in each of these
+//   8 bits: 8 times [16 rows, 4 columns] codes, 512 bytes;
+//   4 bits: 4 times [16 rows, 4 columns] of two codes a byte, the low half of columns 4 i, the high half of columns
+//           16 + 4 i, 256 bytes.
+// Behind all codes stand the scales, panel by panel. Rows and columns that the weight does not have are bytes of 0. A
+// product of four neighbouring columns with 16 rows is one instruction where a processor has it (VNNI), and eight of
+// them are a matrix tile (AMX).
+enum class Coding : uint8_t {
+  int8_rows,    // (code - 128) * scale; [16] float32 scales a panel, one a row
+  int8_groups,  // (code - 128) * scale; [groups, 16] float16 scales a panel
+  int4_groups,  // (code - 8) * scale; the same
+  int4_ranges,  // code * scale + least; [groups, 2, 16] float16 a panel, the scales before the least numbers
+};
+
+constexpr int64_t kPanelRows = 16, kCodeGroup = 32;
+
+static constexpr bool is_four_bits(Coding coding) { return coding >= Coding::int4_groups; }
+// What is taken off a code.
+static constexpr int code_offset(Coding coding) {
+  return coding == Coding::int4_ranges ? 0 : coding == Coding::int4_groups ? 8 : 128;
+}
+
+// Bytes of one group's codes and of one panel's scales.
+static constexpr int64_t group_code_bytes(Coding coding) {
+  return kPanelRows * kCodeGroup / (is_four_bits(coding) ? 2 : 1);
+}
+static constexpr int64_t panel_scale_bytes(Coding coding, int64_t groups) {
+  if (coding == Coding::int8_rows) return kPanelRows * 4;
+  return groups * kPanelRows * (coding == Coding::int4_ranges ? 4 : 2);
+}
+
+}  // namespace nuri::kernels

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "kernels/coding.h"
+#include "kernels/few_rows.h"
+
+namespace nuri::kernels {
+
+// "int8_rows" and so on.
+std::string_view coding_name(Coding coding);
+
+constexpr int64_t count_panels(int64_t n) { return (n + kPanelRows - 1) / kPanelRows; }
+constexpr int64_t count_groups(int64_t k) { return (k + kCodeGroup - 1) / kCodeGroup; }
+
+// The size of a packed weight [n, k] in bytes, a multiple of 64.
+int64_t quantized_bytes(Coding coding, int64_t n, int64_t k);
+
+// Rounds w [n, k] to the nearest codes and packs them; `packed` has quantized_bytes. A row's or a group's scale is that
+// of its greatest number. Parallel over rows. Throws Error(format) for a number that is not finite or whose scale is
+// beyond float16, Error(internal) for negative sizes or a stride shorter than a row.
+void quantize(Coding coding, int64_t n, int64_t k, ConstRows w, void* packed);
+
+// Rows [begin, end) of a packed weight [n, k] in float32, one after the other: what its codes mean.
+void dequantize(Coding coding, int64_t n, int64_t k, const void* packed, int64_t begin, int64_t end, float* rows);
+
+}  // namespace nuri::kernels

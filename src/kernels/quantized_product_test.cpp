@@ -1,0 +1,193 @@
+#include "kernels/quantized_product.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "base/error.h"
+#include "kernels/quantized.h"
+#include "kernels/test_support.h"
+
+namespace nuri::kernels {
+namespace {
+
+using QuantizedProducts = EveryIsa;
+INSTANTIATE_TEST_SUITE_P(Kernels, QuantizedProducts, testing::ValuesIn(supported_isas()), isa_test_name);
+
+constexpr Coding kCodings[] = {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges};
+
+struct Weight {
+  Coding coding;
+  int64_t n;
+  std::vector<std::byte> packed;
+  std::vector<float> numbers;  // what the codes mean
+};
+
+Weight make_weight(Coding coding, int64_t n, int64_t k, CounterRandom& random) {
+  Buffer w(Element::bfloat16, n * k);
+  w.set_random(random);
+  Weight weight{coding, n, std::vector<std::byte>(static_cast<size_t>(quantized_bytes(coding, n, k)) + 1),
+                std::vector<float>(static_cast<size_t>(n * k))};
+  // At an odd address, as a file may have it.
+  quantize(coding, n, k, {w.data(), w.type(), k}, weight.packed.data() + 1);
+  dequantize(coding, n, k, weight.packed.data() + 1, 0, n, weight.numbers.data());
+  return weight;
+}
+
+// x rounded as the header tells, by arithmetic.
+std::vector<double> rounded(const Buffer& x, int64_t m, int64_t k, int64_t stride, bool whole_rows) {
+  std::vector<double> result(static_cast<size_t>(m * k));
+  for (int64_t row = 0; row < m; ++row) {
+    for (int64_t begin = 0; begin < k; begin += whole_rows ? k : kCodeGroup) {
+      const int64_t end = whole_rows ? k : std::min(k, begin + kCodeGroup);
+      double most = 0;
+      for (int64_t i = begin; i < end; ++i) most = std::max(most, std::abs(x.get(row * stride + i)));
+      const float inverse = most > 0 ? 127.0f / static_cast<float>(most) : 0.0f;
+      for (int64_t i = begin; i < end; ++i)
+        result[static_cast<size_t>(row * k + i)] =
+            std::nearbyint(static_cast<float>(x.get(row * stride + i)) * inverse) * most / 127;
+    }
+  }
+  return result;
+}
+
+struct Case {
+  int64_t m, n, k;
+  Coding coding;
+  Element x = Element::bfloat16, y = Element::float32;
+  bool bias = false;
+  int64_t spare = 0;
+};
+
+void check(const Case& c, uint64_t seed) {
+  SCOPED_TRACE(testing::Message() << coding_name(c.coding) << ": m " << c.m << ", n " << c.n << ", k " << c.k);
+  CounterRandom random(seed);
+  Buffer x(c.x, c.m * (c.k + c.spare)), y(c.y, c.m * (c.n + c.spare)), bias(Element::bfloat16, c.n);
+  x.set_random(random);
+  bias.set_random(random);
+  for (int64_t i = 0; i < y.count(); ++i) y.set(i, 7.0);
+  const Weight w = make_weight(c.coding, c.n, c.k, random);
+  const QuantizedFactor factor{c.n,
+                               c.coding,
+                               w.packed.data() + 1,
+                               {y.data(), c.y, c.n + c.spare},
+                               {c.bias ? bias.data() : nullptr, Element::bfloat16}};
+  quantized_products(c.m, c.k, {x.data(), c.x, c.k + c.spare}, {&factor, 1});
+  const std::vector<double> seen = rounded(x, c.m, c.k, c.k + c.spare, c.coding == Coding::int8_rows);
+  const double unit = c.y == Element::float32 ? 0 : c.y == Element::float16 ? 0x1p-11 : 0x1p-8;
+  for (int64_t m = 0; m < c.m; ++m) {
+    for (int64_t n = 0; n < c.n; ++n) {
+      double sum = c.bias ? bias.get(n) : 0.0, size = std::abs(sum);
+      for (int64_t k = 0; k < c.k; ++k) {
+        const double product = seen[static_cast<size_t>(m * c.k + k)] * w.numbers[static_cast<size_t>(n * c.k + k)];
+        sum += product;
+        size += std::abs(product);
+      }
+      ASSERT_NEAR(y.get(m * (c.n + c.spare) + n), sum, size * 2e-6 + std::abs(sum) * unit) << m << ", " << n;
+    }
+    for (int64_t n = c.n; n < c.n + c.spare; ++n) ASSERT_EQ(y.get(m * (c.n + c.spare) + n), 7.0);
+  }
+  ASSERT_TRUE(y.guard_is_whole());
+}
+
+TEST_P(QuantizedProducts, EveryNumberOfRows) {
+  for (Coding coding : kCodings) {
+    for (int64_t m = 1; m <= 20; ++m)
+      for (int64_t n : {1, 15, 16, 17, 41}) check({m, n, 70, coding}, static_cast<uint64_t>(m * 100 + n));
+  }
+}
+
+TEST_P(QuantizedProducts, OddLengths) {
+  for (Coding coding : kCodings) {
+    for (int64_t k : {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 1001})
+      check({3, 19, k, coding}, static_cast<uint64_t>(k));
+  }
+}
+
+TEST_P(QuantizedProducts, EveryType) {
+  for (Coding coding : kCodings) {
+    for (Element x : all_elements()) {
+      for (Element y : all_elements()) {
+        check({2, 21, 50, coding, x, y, true}, 1);
+        check({9, 37, 50, coding, x, y, false, 3}, 2);
+      }
+    }
+  }
+}
+
+TEST_P(QuantizedProducts, SeveralWeightsAtOnceAndOneRowAmongOthers) {
+  CounterRandom random(5);
+  constexpr int64_t kRows = 11, kWidth = 96;
+  Buffer x(Element::float32, kRows * kWidth);
+  x.set_random(random);
+  const Weight a = make_weight(Coding::int8_groups, 40, kWidth, random);
+  const Weight b = make_weight(Coding::int4_groups, 5, kWidth, random);
+  Buffer ya(Element::float32, kRows * 40), yb(Element::float32, kRows * 5), alone(Element::float32, 40);
+  const std::vector<QuantizedFactor> factors{{40, a.coding, a.packed.data() + 1, {ya.data(), Element::float32, 40}},
+                                             {5, b.coding, b.packed.data() + 1, {yb.data(), Element::float32, 5}}};
+  quantized_products(kRows, kWidth, {x.data(), Element::float32, kWidth}, factors);
+  for (int64_t row = 0; row < kRows; ++row) {
+    for (const QuantizedFactor& factor : factors) {
+      QuantizedFactor one = factor;
+      one.y.data = alone.data();
+      const auto* from = static_cast<const std::byte*>(x.data()) + row * kWidth * 4;
+      quantized_products(1, kWidth, {from, Element::float32, kWidth}, {&one, 1});
+      const Buffer& all = factor.n == 40 ? ya : yb;
+      for (int64_t i = 0; i < factor.n; ++i) ASSERT_EQ(alone.get(i), all.get(row * factor.n + i));
+    }
+  }
+}
+
+// Sums of codes at their ends do not leave their type.
+TEST_P(QuantizedProducts, ExtremeCodes) {
+  constexpr int64_t kWidth = 1 << 16;
+  for (Coding coding : kCodings) {
+    Buffer x(Element::float32, kWidth), w(Element::float32, kWidth);
+    for (double sign : {-1.0, 1.0}) {
+      for (int64_t i = 0; i < kWidth; ++i) {
+        x.set(i, sign);
+        w.set(i, coding == Coding::int4_ranges ? 1 : -1);
+      }
+      std::vector<std::byte> packed(static_cast<size_t>(quantized_bytes(coding, 1, kWidth)));
+      quantize(coding, 1, kWidth, {w.data(), Element::float32, kWidth}, packed.data());
+      float y = 0;
+      const QuantizedFactor factor{1, coding, packed.data(), {&y, Element::float32, 1}};
+      quantized_products(1, kWidth, {x.data(), Element::float32, kWidth}, {&factor, 1});
+      EXPECT_NEAR(y, sign * w.get(0) * kWidth, 1e-3 * kWidth) << coding_name(coding);
+    }
+  }
+}
+
+TEST_P(QuantizedProducts, WhatIsNoNumberStaysNone) {
+  for (Coding coding : kCodings) {
+    for (double bad : {static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+      for (int64_t at : {0, 9, 31, 32, 66}) {
+        CounterRandom random(3);
+        Buffer x(Element::bfloat16, 2 * 67);
+        x.set_random(random);
+        x.set(67 + at, bad);
+        const Weight w = make_weight(coding, 4, 67, random);
+        std::vector<float> y(8);
+        const QuantizedFactor factor{4, coding, w.packed.data() + 1, {y.data(), Element::float32, 4}};
+        quantized_products(2, 67, {x.data(), x.type(), 67}, {&factor, 1});
+        for (size_t i = 0; i < 8; ++i) ASSERT_EQ(std::isfinite(y[i]), i < 4) << coding_name(coding) << " " << at;
+      }
+    }
+  }
+}
+
+TEST(QuantizedProduct, Refusals) {
+  float x[64] = {}, y[64] = {};
+  std::vector<std::byte> packed(4096);
+  const QuantizedFactor rows{4, Coding::int8_rows, packed.data(), {y, Element::float32, 4}};
+  const QuantizedFactor groups{4, Coding::int4_groups, packed.data(), {y, Element::float32, 4}};
+  const QuantizedFactor both[] = {rows, groups};
+  EXPECT_THROW(quantized_products(1, 32, {x, Element::float32, 32}, both), Error);
+  EXPECT_THROW(quantized_products(2, 32, {x, Element::float32, 31}, {&rows, 1}), Error);
+  EXPECT_THROW(quantized_products(1, 0, {x, Element::float32, 0}, {&rows, 1}), Error);
+  EXPECT_THROW(quantized_products(1, 65537, {x, Element::float32, 0}, {&rows, 1}), Error);
+}
+
+}  // namespace
+}  // namespace nuri::kernels

@@ -1,0 +1,132 @@
+#include "kernels/quantized.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "base/error.h"
+#include "kernels/test_support.h"
+
+namespace nuri::kernels {
+namespace {
+
+constexpr Coding kCodings[] = {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges};
+
+struct Packed {
+  Coding coding;
+  int64_t n, k;
+  std::vector<std::byte> bytes;
+};
+
+Packed pack(Coding coding, int64_t n, int64_t k, const Buffer& w, int64_t stride) {
+  Packed packed{coding, n, k, std::vector<std::byte>(static_cast<size_t>(quantized_bytes(coding, n, k)), std::byte{9})};
+  quantize(coding, n, k, {w.data(), w.type(), stride}, packed.bytes.data());
+  return packed;
+}
+
+std::vector<float> unpack(const Packed& p) {
+  std::vector<float> rows(static_cast<size_t>(p.n * p.k));
+  dequantize(p.coding, p.n, p.k, p.bytes.data(), 0, p.n, rows.data());
+  return rows;
+}
+
+// The greatest error that rounding to the nearest code allows: half a step, and what float16 takes from the scale.
+constexpr double kHalfOfLeastFloat16 = 0x1p-25;
+double allowed(Coding coding, double least, double most) {
+  const double greatest = std::max(most, -least);
+  switch (coding) {
+    case Coding::int8_rows:
+      return greatest / 127 * 0.5 * 1.0001;
+    case Coding::int8_groups:
+      return greatest / 127 * 0.5 + greatest * 0x1p-11 + 127 * kHalfOfLeastFloat16;
+    case Coding::int4_groups:
+      return greatest / 8 + greatest * 0x1p-11 +
+             8 * kHalfOfLeastFloat16;  // the far end of the lesser side lacks a code
+    default:
+      return (most - least) / 15 * 0.5 + (most - 2 * least) * 0x1p-10 + 16 * kHalfOfLeastFloat16;
+  }
+}
+
+TEST(Quantized, EachNumberIsTheNearestCode) {
+  for (Coding coding : kCodings) {
+    for (auto [n, k, spare] :
+         {std::tuple<int64_t, int64_t, int64_t>{1, 1, 0}, {3, 31, 2}, {16, 32, 0}, {17, 33, 5}, {40, 200, 1}}) {
+      SCOPED_TRACE(testing::Message() << coding_name(coding) << " " << n << " x " << k);
+      CounterRandom random(static_cast<uint64_t>(n * k));
+      Buffer w(Element::bfloat16, n * (k + spare));
+      w.set_random(random, 0.1);
+      const std::vector<float> found = unpack(pack(coding, n, k, w, k + spare));
+      for (int64_t row = 0; row < n; ++row) {
+        for (int64_t i = 0; i < k; ++i) {
+          const bool rows = coding == Coding::int8_rows;
+          const int64_t begin = rows ? 0 : i / kCodeGroup * kCodeGroup,
+                        end = rows ? k : std::min(k, begin + kCodeGroup);
+          double least = 0, most = 0;
+          for (int64_t j = begin; j < end; ++j) {
+            least = std::min(least, w.get(row * (k + spare) + j));
+            most = std::max(most, w.get(row * (k + spare) + j));
+          }
+          ASSERT_NEAR(found[static_cast<size_t>(row * k + i)], w.get(row * (k + spare) + i),
+                      allowed(coding, least, most))
+              << row << ", " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(Quantized, WhatIsPackedStaysWhenPackedAgain) {
+  for (Coding coding : kCodings) {
+    CounterRandom random(7);
+    Buffer w(Element::float32, 20 * 70);
+    w.set_random(random);
+    const Packed first = pack(coding, 20, 70, w, 70);
+    const std::vector<float> numbers = unpack(first);
+    for (int64_t i = 0; i < w.count(); ++i) w.set(i, static_cast<double>(numbers[static_cast<size_t>(i)]));
+    const std::vector<float> again = unpack(pack(coding, 20, 70, w, 70));
+    for (size_t i = 0; i < numbers.size(); ++i)
+      ASSERT_NEAR(again[i], numbers[i], 2e-3 * std::abs(numbers[i]) + 1e-3) << coding_name(coding) << " " << i;
+  }
+}
+
+// The layout that kernels/coding.h tells, byte by byte: files keep it.
+TEST(Quantized, LiesAsWritten) {
+  Buffer w(Element::float32, 18 * 64);
+  for (int64_t i = 0; i < w.count(); ++i) w.set(i, 0);
+  w.set(17 * 64 + 32 + 21, -8.0);  // row 1 of the second panel, column 21 of the second group
+  const Packed four = pack(Coding::int4_groups, 18, 64, w, 64);
+  ASSERT_EQ(four.bytes.size(), static_cast<size_t>(2 * 2 * 256 + 2 * 2 * 32));
+  const auto byte = [](const Packed& p, int64_t i) { return std::to_integer<int>(p.bytes[static_cast<size_t>(i)]); };
+  // Columns 20 to 23 share bytes with columns 4 to 7: the second of four runs. Another number is code 8, of value 0.
+  EXPECT_EQ(byte(four, 256 * 3 + 64 + 1 * 4 + 1), 0x08);
+  EXPECT_EQ(byte(four, 256 * 3 + 64 + 1 * 4 + 2), 0x88);
+  EXPECT_EQ(byte(four, 256 * 3 + 64 + 2 * 4 + 1), 0x00);   // a row that there is not
+  EXPECT_EQ(byte(four, 1024 + 3 * 32 + 1 * 2 + 1), 0x3C);  // a scale of 1
+
+  const Packed eight = pack(Coding::int8_groups, 18, 64, w, 64);
+  EXPECT_EQ(byte(eight, 512 * 3 + 5 * 64 + 1 * 4 + 1), 128 - 127);
+  EXPECT_EQ(byte(eight, 512 * 3 + 5 * 64 + 1 * 4 + 2), 128);
+}
+
+TEST(Quantized, ExtremesAndNothing) {
+  for (Coding coding : kCodings) {
+    Buffer w(Element::float32, 64);
+    for (int64_t i = 0; i < 64; ++i) w.set(i, i < 32 ? 0.0 : 1e-20);
+    for (float number : unpack(pack(coding, 1, 64, w, 64))) EXPECT_NEAR(number, 0, 1e-19) << coding_name(coding);
+    EXPECT_EQ(quantized_bytes(coding, 0, 64), 0);
+    for (double bad : {static_cast<double>(NAN), static_cast<double>(INFINITY), -static_cast<double>(INFINITY)}) {
+      w.set(40, bad);
+      EXPECT_THROW(pack(coding, 1, 64, w, 64), Error) << coding_name(coding);
+    }
+    if (coding == Coding::int8_rows) continue;
+    w.set(40, 1e30);
+    EXPECT_THROW(pack(coding, 1, 64, w, 64), Error) << coding_name(coding);
+  }
+  EXPECT_THROW(quantized_bytes(Coding::int8_rows, -1, 2), Error);
+}
+
+}  // namespace
+}  // namespace nuri::kernels
