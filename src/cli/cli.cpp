@@ -66,7 +66,8 @@ void add_model_flags(CLI::App* verb, ModelOptions& options) {
   verb->add_option("MODEL", options.model, "A model folder, or the name of a bundled model")->required();
   verb->add_option("--device", options.device, "cpu or cuda")->capture_default_str();
   verb->add_option("--dtype", options.dtype, "float32, bfloat16 or float16; as in the file when not given");
-  verb->add_option("--weights", options.weights, "native")->capture_default_str();
+  verb->add_option("--weights", options.weights, "native (as in the file), int8 or int4: rounded while loading")
+      ->capture_default_str();
   verb->add_option("--threads", options.threads, "Threads; all cores when not given")->check(at_least(1));
 }
 

@@ -2,11 +2,23 @@
 
 #include <ATen/ATen.h>
 
+#include "ops/packed.h"
+
 namespace nuri::nn {
 
 Linear::Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation)
     : factor_{weights.get("weight", {out, in}, Init::normal(deviation)), {}} {
   if (bias) factor_.bias = weights.get("bias", {out}, Init::constant(0));
+  pack(weights);
+}
+
+Linear::Linear(const WeightView& weights, const at::Tensor& weight) : factor_{weight, {}} { pack(weights); }
+
+void Linear::pack(const WeightView& weights) {
+  auto coding = weights.coding("weight");
+  if (!coding) return;
+  factor_.packed = ops::pack(factor_.weight, *coding);
+  factor_.weight = at::Tensor();
 }
 
 std::vector<at::Tensor> Linear::together(const at::Tensor& x, std::initializer_list<const Linear*> layers) {

@@ -12,15 +12,19 @@ namespace nuri::nn {
 class Linear {
  public:
   Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation = 0.02);
-  at::Tensor operator()(const at::Tensor& x) const { return ops::linear(x, factor_.weight, factor_.bias); }
+  // With a weight that was read already, perhaps another layer's, packed where `weights` says so of its own.
+  Linear(const WeightView& weights, const at::Tensor& weight);
+  at::Tensor operator()(const at::Tensor& x) const { return ops::linears(x, {&factor_, 1})[0]; }
   at::Tensor activated(const at::Tensor& x, ops::Activation activation) const {
+    if (factor_.packed) return ops::activate((*this)(x), activation);
     return ops::linear_activated(x, factor_.weight, factor_.bias, activation);
   }
-  const at::Tensor& weight() const { return factor_.weight; }
   // Each of several layers' outputs for the same x: one call where one kernel can make them all.
   static std::vector<at::Tensor> together(const at::Tensor& x, std::initializer_list<const Linear*> layers);
 
  private:
+  void pack(const WeightView& weights);
+
   ops::Factor factor_;
 };
 

@@ -5,9 +5,11 @@
 
 #include "kernels/convert.h"
 #include "kernels/few_rows.h"
+#include "kernels/quantized_product.h"
 #include "kernels/tile_product.h"
 #include "ops/kernel_access.h"
 #include "ops/ops.h"
+#include "ops/packed.h"
 
 namespace nuri::ops {
 namespace {
@@ -35,7 +37,7 @@ std::vector<at::Tensor> few_rows(const at::Tensor& x, std::span<const Factor> fa
   std::vector<int64_t> shape = x.sizes().vec();
   std::vector<at::Tensor> products;
   std::vector<kernels::FewRowsFactor> jobs;
-  for (const auto& [weight, bias] : factors) {
+  for (const auto& [weight, bias, packed] : factors) {
     int64_t n = shape.back() = weight.size(0);
     at::Tensor& y = products.emplace_back(at::empty(shape, x.options()));
     kernels::ConstRows rows{x.const_data_ptr(), element_of(x), k};
@@ -83,8 +85,8 @@ at::Tensor in_float_blocks(const at::Tensor& x, const at::Tensor& weight, const 
 
 // Whether kernels, or libtorch in blocks of float32, can make the product.
 bool fits(const at::Tensor& x, const Factor& factor) {
-  const auto& [weight, bias] = factor;
-  return x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1) &&
+  const auto& [weight, bias, packed] = factor;
+  return !packed && x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1) &&
          (weight.is_contiguous() || lies_by_columns(weight)) && x.scalar_type() == weight.scalar_type() &&
          (!bias.defined() || bias.is_contiguous()) && x.numel() > 0 && kernels_may_run({x, weight, bias});
 }
@@ -101,7 +103,7 @@ std::vector<at::Tensor> in_tiles(const at::Tensor& x, std::span<const Factor> fa
   std::vector<int64_t> shape = x.sizes().vec();
   std::vector<at::Tensor> products;
   std::vector<kernels::TileFactor> jobs;
-  for (const auto& [weight, bias] : factors) {
+  for (const auto& [weight, bias, packed] : factors) {
     int64_t n = shape.back() = weight.size(0);
     at::Tensor& y = products.emplace_back(at::empty(shape, x.options()));
     jobs.push_back({n, {weight.const_data_ptr(), kType, k}, {y.mutable_data_ptr(), kType, n}, vector_of(bias), bend});
@@ -110,8 +112,32 @@ std::vector<at::Tensor> in_tiles(const at::Tensor& x, std::span<const Factor> fa
   return products;
 }
 
+// With packed weights, all of them of one kind.
+std::vector<at::Tensor> with_codes(const at::Tensor& x, std::span<const Factor> factors) {
+  int64_t m = count_rows(x), k = x.size(-1);
+  std::vector<int64_t> shape = x.sizes().vec();
+  std::vector<at::Tensor> products;
+  std::vector<kernels::QuantizedFactor> jobs;
+  for (const auto& [weight, bias, packed] : factors) {
+    shape.back() = packed->n;
+    at::Tensor& y = products.emplace_back(at::empty(shape, x.options()));
+    jobs.push_back({packed->n,
+                    packed->coding,
+                    packed->bytes.const_data_ptr(),
+                    {y.mutable_data_ptr(), element_of(y), packed->n},
+                    vector_of(bias)});
+  }
+  kernels::quantized_products(m, k, {x.const_data_ptr(), element_of(x), k}, jobs);
+  return products;
+}
+
+bool fits_codes(const at::Tensor& x, const Factor& factor) {
+  return factor.packed && x.dim() >= 1 && x.size(-1) == factor.packed->k && x.numel() > 0 &&
+         kernels_may_run({x, factor.bias});
+}
+
 at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {
-  const auto& [weight, bias] = factor;
+  const at::Tensor weight = factor.packed ? unpack(*factor.packed, x) : factor.weight, &bias = factor.bias;
   if (fits(x, factor) && !multiplies_fast(weight.scalar_type())) {
     std::vector<int64_t> shape = x.sizes().vec();
     shape.back() = weight.size(0);
@@ -128,6 +154,8 @@ std::vector<at::Tensor> linears(const at::Tensor& x, std::span<const Factor> fac
     return few_rows(x.is_contiguous() ? x : x.contiguous(), factors);
   if (std::all_of(factors.begin(), factors.end(), [&](const Factor& factor) { return fits_tiles(x, factor); }))
     return in_tiles(x.contiguous(), factors, kernels::Bend::none);
+  if (std::all_of(factors.begin(), factors.end(), [&](const Factor& factor) { return fits_codes(x, factor); }))
+    return with_codes(x.contiguous(), factors);
   std::vector<at::Tensor> products;
   for (const Factor& factor : factors) products.push_back(many_rows(x, factor));
   return products;

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -20,11 +21,14 @@ enum class Activation { gelu, gelu_tanh, quick_gelu, relu, silu, tanh };
 at::Tensor linear_activated(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                             Activation activation);
 
-// Weight [N, K] and bias [N], or none, of a product.
+struct PackedWeight;
+// Weight [N, K], in numbers or packed, and bias [N], or none, of a product.
 struct Factor {
   at::Tensor weight, bias;
+  std::shared_ptr<const PackedWeight> packed = {};
 };
-// Each of linear(x, factor); where kernels do the work, in one call for all, for which threads meet once.
+// Each of linear(x, factor); where kernels do the work, in one call for all, for which threads meet once. With a packed
+// weight x is rounded to 8 bits too (kernels/quantized_product.h), but for a gradient.
 std::vector<at::Tensor> linears(const at::Tensor& x, std::span<const Factor> factors);
 
 // Over the last dimension; computed in float32, result in x's type; an undefined weight is all ones. (Zhang and

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "ops/packed.h"
+
 namespace nuri::ops {
 namespace {
 
@@ -61,6 +63,38 @@ TEST(Linear, ViewsAndEmptyInputsWork) {
   at::Tensor slanted = at::randn({20, 10}).t();
   EXPECT_LT(relative_error(ops::linear(view, slanted), view.matmul(slanted.t())), 1e-5);
   EXPECT_EQ(ops::linear(at::zeros({0, 20}), weight).sizes(), (at::IntArrayRef{0, 10}));
+}
+
+// Rows of x are rounded to 8 bits: a code is at most half a step of 1/127 off.
+TEST(Linear, PackedWeightsMultiplyAsTheirNumbers) {
+  using kernels::Coding;
+  for (Coding coding : {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges})
+    for (at::ScalarType type : {at::kFloat, at::kBFloat16})
+      for (int64_t rows : {1, 9, 40}) {
+        at::manual_seed(rows);
+        at::Tensor x = at::randn({2, rows, 70}).to(type), bias = at::randn({129}).to(type);
+        auto wide = pack(at::randn({129, 70}).to(type), coding), narrow = pack(at::randn({3, 70}).to(type), coding);
+        const std::vector<Factor> factors{{{}, bias, wide}, {{}, {}, narrow}};
+        auto found = ops::linears(x, factors);
+        ASSERT_EQ(found.size(), 2u);
+        at::Tensor exact =
+            at::linear(x.to(at::kDouble), unpack(*wide, at::empty({}, at::kDouble)), bias.to(at::kDouble));
+        EXPECT_EQ(found[0].scalar_type(), type);
+        EXPECT_LT(relative_error(found[0], exact), 2e-2) << rows << " " << type;
+        EXPECT_TRUE(at::equal(found[1], ops::linears(x, {&factors[1], 1})[0]));
+      }
+}
+
+TEST(Linear, PackedWeightsPassAGradientToX) {
+  at::manual_seed(5);
+  auto packed = pack(at::randn({20, 64}), kernels::Coding::int4_groups);
+  at::Tensor weight = unpack(*packed, at::empty({}));
+  const Factor factor{{}, at::randn({20}), packed};
+  at::Tensor x = at::randn({3, 64}).set_requires_grad(true);
+  at::Tensor found = ops::linears(x, {&factor, 1})[0];
+  EXPECT_LT(relative_error(found.detach(), at::linear(x, weight, factor.bias).detach()), 1e-5);
+  found.sum().backward();
+  EXPECT_LT(relative_error(x.grad(), weight.sum(0).expand({3, 64})), 1e-5);
 }
 
 TEST(Linear, SeveralAtOnceAreEachAlone) {

@@ -12,7 +12,7 @@ struct ModelOptions {
   std::string model = {};      // a folder, or the name of a bundled model
   std::string device = "cpu";  // cpu, cuda
   std::string dtype = {};      // float32, bfloat16, float16; empty: as in the file
-  std::string weights = "native";
+  std::string weights = "native";  // native, int8, int4: the matrices of products rounded while loading
   int threads = 0;  // 0: all cores
 };
 

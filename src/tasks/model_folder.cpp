@@ -27,6 +27,14 @@ std::vector<fs::path> bundled_folders() {
   return folders;
 }
 
+// As `--weights` names it; nothing for "native".
+std::optional<kernels::Coding> coding_named(const std::string& name) {
+  if (name == "native") return {};
+  if (name == "int8") return kernels::Coding::int8_groups;
+  if (name == "int4") return kernels::Coding::int4_ranges;
+  throw Error(ErrorKind::usage, fmt::format("--weights: found {}, expected native, int8 or int4", name));
+}
+
 }  // namespace
 
 fs::path find_model(const std::string& name) {
@@ -49,11 +57,13 @@ fs::path find_model(const std::string& name) {
 
 LoadOptions load_options(const ModelOptions& options) {
   LoadOptions load;
-  if (options.weights != "native")
-    throw Error(ErrorKind::unsupported, fmt::format("--weights: found {}, expected native", options.weights));
+  load.coding = coding_named(options.weights);
   if (options.device == "cuda") {
     if (!at::hasCUDA())
       throw Error(ErrorKind::unsupported, "--device: found cuda, but this libtorch finds no CUDA device");
+    if (load.coding)
+      throw Error(ErrorKind::unsupported,
+                  fmt::format("--weights: found {}, expected native with --device cuda", options.weights));
     load.device = at::kCUDA;
   } else if (options.device != "cpu") {
     throw Error(ErrorKind::usage, fmt::format("--device: found {}, expected cpu or cuda", options.device));

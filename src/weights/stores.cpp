@@ -218,6 +218,12 @@ at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape,
   return tensor.to(options_.device, options_.dtype.value_or(dtype));
 }
 
+std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) const {
+  const auto holds = [&](std::string_view part) { return name.find(part) != std::string::npos; };
+  if (!options_.coding || holds("vision") || holds("visual")) return {};
+  return holds("lm_head") && kernels::is_four_bits(*options_.coding) ? kernels::Coding::int8_groups : options_.coding;
+}
+
 void CheckpointStore::expect_all_taken() const {
   for (const auto& [name, source] : tensors_)
     if (!taken_.contains(name))
@@ -228,9 +234,11 @@ void CheckpointStore::expect_all_taken() const {
 
 void CheckpointStore::expect_room() const {
   if (!options_.device.is_cpu()) return;
-  int64_t count = 0, bytes = 0;
+  int64_t count = 0, bytes = 0, packed = 0;
   for (const auto& [name, source] : tensors_) {
     const TensorInfo& info = source.info;
+    if (coding(name) && info.shape.size() == 2)
+      packed += source.elements() * 9 / (is_four_bits(*options_.coding) ? 16 : 8);
     bool floating =
         info.dtype == DType::F32 || info.dtype == DType::F16 || info.dtype == DType::BF16 || info.dtype == DType::F64;
     if (!floating) continue;  // refused when it is taken
@@ -239,6 +247,9 @@ void CheckpointStore::expect_room() const {
     count += source.elements();
     bytes += source.elements() * static_cast<int64_t>(c10::elementSize(loaded));
   }
+  if (packed > 0)
+    expect_memory(bytes + packed, folder_.string() + ": the weights",
+                  fmt::format("{} bytes of codes for their matrices", packed));
   if (bytes == 0) return;
   std::string arithmetic = options_.dtype ? fmt::format("{} of them converted, {} bytes each", count, bytes / count)
                                           : fmt::format("{} of them at odd addresses are copied", count);

@@ -41,6 +41,9 @@ struct NameRules {
 struct LoadOptions {
   std::optional<at::ScalarType> dtype;  // floating weights are converted; absent: as in the file
   at::Device device = at::kCPU;         // meta: shapes and types alone
+  // Matrices of products are rounded to these codes while they are read; those in front of the words to 8 bits at
+  // least. Encoders of pictures stay as they are.
+  std::optional<kernels::Coding> coding = {};
 };
 
 // The weights of a checkpoint, mapped: a tensor that needs no conversion is a view of the file.
@@ -50,6 +53,7 @@ class CheckpointStore : public WeightStore {
 
   bool has(const std::string& name) const override;
   bool differs(const std::string& name, const std::string& tied) override;
+  std::optional<kernels::Coding> coding(const std::string& name) const override;
   at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
 
   // Throws Error(format) when a tensor of the file was neither taken nor ignored: a model that drops a

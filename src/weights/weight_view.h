@@ -3,10 +3,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "kernels/coding.h"
 
 namespace nuri {
 
@@ -34,6 +37,8 @@ class WeightStore {
   // Whether `name` is stored with other numbers than `tied`, to which a configuration ties it. Where it is stored with
   // the same ones, it counts as taken.
   virtual bool differs(const std::string& name, const std::string& tied) { return false; }
+  // How the matrix of a product is to be packed; nothing: it stays as it is.
+  virtual std::optional<kernels::Coding> coding(const std::string& name) const { return {}; }
   // The tensor of exactly this shape. Throws Error(format) that names the file, the tensor, the shape found
   // and `shape`.
   virtual at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) = 0;
@@ -53,6 +58,7 @@ class WeightView {
   bool has(std::string_view name) const;
   bool stored(std::string_view name) const;
   bool differs(std::string_view name, std::string_view tied) const;
+  std::optional<kernels::Coding> coding(std::string_view name) const { return store_->coding(path(name)); }
   // The weight `scope.name`. Reading one name twice gives the same tensor (tied weights).
   at::Tensor get(std::string_view name, at::IntArrayRef shape, const Init& init = {}) const;
 

@@ -139,6 +139,25 @@ class Bundled(harness.TestCase):
         self.succeeds("ask", "emoji-world", "Where is everything?", "-i", SCENE, "--draw", drawn)
         self.assertGreater(min(harness.png_size(drawn)), 0)
 
+    def test_rounded_weights(self):
+        """What 8 bits cost is small, what 4 bits cost is seen; scores are of the whole prompt, a picture's tokens too."""
+        inputs, outputs = self.folder / "in.safetensors", self.folder / "out.safetensors"
+        self.succeeds("preprocess", "emoji-world", "--text", "<image>What is here?", "-i", SCENE, "-o", inputs)
+
+        def logits(*flags):
+            self.succeeds("forward", "emoji-world", inputs, "-o", outputs, "--dtype", "float32", *flags)
+            return harness.read_safetensors(outputs)["logits"][2]
+
+        exact, eight, four = logits(), logits("--weights", "int8"), logits("--weights", "int4")
+        most = max(map(abs, exact))
+        off = [max(abs(a - b) for a, b in zip(exact, found)) / most for found in (eight, four)]
+        self.assertTrue(1e-4 < off[0] < 0.05 < 2 * off[1] < 1, off)
+        asked = ["ask", "emoji-world", "Where is the dolphin?", "-i", SCENE, "--json"]
+        (box,), (rounded,) = (self.succeeds_json(*asked, "--weights", weights)["boxes"] for weights in ("native", "int8"))
+        self.assertEqual(rounded["label"], box["label"])
+        for a, b in zip(box["box"], rounded["box"]):
+            self.assertAlmostEqual(a, b, delta=8)
+
     def test_held_out_scenes(self):
         scenes = 3 if harness.SANITIZED else 12  # under the sanitizers an answer takes seconds
         text = re.sub(r"(?m)^scenes = \d+", f"scenes = {scenes}", RECIPE.read_text())

@@ -145,7 +145,7 @@ class Ask(Parrot):
                             ("--dtype", "float8"), ("--device", "tpu"), ("--presence-penalty", "inf")):
             with self.subTest(flag=flag, value=value):
                 self.fails(2, ["ask", self.model, "What?", "-i", self.a, flag, value], flag)
-        self.fails(1, ["ask", self.model, "What?", "--weights", "int3"], "--weights", "int3")
+        self.fails(2, ["ask", self.model, "What?", "--weights", "int3"], "--weights", "int3", "int8 or int4")
         self.fails(2, ["ask", self.model, "What?", "--draw", "x.png"], "--draw", cwd=self.folder)
 
     def test_many_threads_are_no_more_than_needed(self):

@@ -87,6 +87,13 @@ class Memory(harness.TestCase):
         self.fails(1, arguments, "the weights: needs 64.00 GiB", "4 bytes each", "ulimit -v", **self.under(40 * GIB))
         self.assertFalse(self.outputs.exists())
 
+    def test_codes(self):
+        model = write_hollow(self.folder / "model", 1 << 34 >> 6)  # 32 GiB, which the head takes in 8 bits
+        for weights in ("int8", "int4"):
+            self.fails(1, self.forward(model, "--weights", weights), "the weights: needs 18.00 GiB", "of codes",
+                       "ulimit -v", **self.under(40 * GIB))
+        self.assertFalse(self.outputs.exists())
+
     def test_a_file_beyond_the_address_space(self):
         model = write_hollow(self.folder / "model", 1 << 32 >> 6)  # 8 GiB
         self.fails(1, self.forward(model), "model.safetensors", "8.00 GiB", "ulimit -v", **self.under(3 * GIB))

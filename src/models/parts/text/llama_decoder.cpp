@@ -73,8 +73,9 @@ LlamaDecoder::LlamaDecoder(const WeightView& weights, const LlamaDecoderConfig& 
     blocks_.push_back(make_block(weights / "model" / "layers" / layer, config, layer, cached_layers_));
     cached_layers_ += blocks_.back()->caches();
   }
-  head_ = output_head(weights, embedding_.weight(), "model.embed_tokens.weight", config.tied_embeddings,
-                      {config.vocabulary, config.width}, Init::normal(config.deviation));
+  head_.emplace(weights / "lm_head",
+                output_head(weights, embedding_.weight(), "model.embed_tokens.weight", config.tied_embeddings,
+                            {config.vocabulary, config.width}, Init::normal(config.deviation)));
 }
 
 at::Tensor LlamaDecoder::embed(const at::Tensor& ids) const {
@@ -100,7 +101,7 @@ int64_t LlamaDecoder::idle_parameters() const {
   return sum;
 }
 
-at::Tensor LlamaDecoder::logits(const at::Tensor& hidden) const { return ops::linear(hidden, head_); }
+at::Tensor LlamaDecoder::logits(const at::Tensor& hidden) const { return (*head_)(hidden); }
 
 at::Tensor LlamaDecoder::positions(const NamedTensors& inputs, int64_t batch, int64_t length) const {
   bool three =

@@ -79,7 +79,7 @@ class LlamaDecoder : public TextDecoder {
   std::vector<std::unique_ptr<DecoderBlock>> blocks_;
   int64_t cached_layers_ = 0;
   nn::RmsNorm norm_;
-  at::Tensor head_;  // [V, D], perhaps the embedding's own weight
+  std::optional<nn::Linear> head_;  // [V, D], perhaps the embedding's own weight
   nn::Rope rope_;
 };
 

@@ -67,8 +67,9 @@ OptDecoder::OptDecoder(const WeightView& weights, const OptDecoderConfig& config
   for (int64_t layer = 0; layer < config.layers; ++layer)
     blocks_.emplace_back(decoder / "layers" / layer, config, layer);
   if (config.final_norm) norm_.emplace(make_norm(decoder / "final_layer_norm", config));
-  head_ = output_head(weights, words_.weight(), "model.decoder.embed_tokens.weight", config.tied_embeddings,
-                      {config.vocabulary, config.word_width}, Init::normal(config.deviation));
+  head_.emplace(weights / "lm_head",
+                output_head(weights, words_.weight(), "model.decoder.embed_tokens.weight", config.tied_embeddings,
+                            {config.vocabulary, config.word_width}, Init::normal(config.deviation)));
 }
 
 at::Tensor OptDecoder::embed(const at::Tensor& ids) const {
@@ -86,7 +87,7 @@ at::Tensor OptDecoder::forward(const at::Tensor& embeddings, const at::Tensor& p
   return project_out_ ? (*project_out_)(x) : x;
 }
 
-at::Tensor OptDecoder::logits(const at::Tensor& hidden) const { return ops::linear(hidden, head_); }
+at::Tensor OptDecoder::logits(const at::Tensor& hidden) const { return (*head_)(hidden); }
 
 at::Tensor OptDecoder::positions(const NamedTensors& inputs, int64_t batch, int64_t length) const {
   auto mask = inputs.find("attention_mask");

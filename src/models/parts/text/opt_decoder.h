@@ -48,7 +48,7 @@ class OptDecoder : public TextDecoder {
   std::optional<nn::Linear> project_in_, project_out_;
   std::vector<OptBlock> blocks_;
   std::optional<nn::LayerNorm> norm_;
-  at::Tensor head_;  // [V, word width], perhaps the embedding's own weight
+  std::optional<nn::Linear> head_;  // [V, word width], perhaps the embedding's own weight
 };
 
 }  // namespace nuri

@@ -106,8 +106,8 @@ T5::T5(const WeightView& weights, const T5Config& config)
                                                       (weights / name).scope(), (weights / "shared.weight").scope()));
   // T5 1.1 has a head of its own, but what transformers 5 makes from a configuration has not.
   bool own_head = !config.scaled_output && weights.stored("lm_head.weight");
-  head_ = output_head(weights, words_.weight(), "shared.weight", !own_head, {config.vocabulary, config.width},
-                      Init::normal(config.factor));
+  head_.emplace(weights / "lm_head", output_head(weights, words_.weight(), "shared.weight", !own_head,
+                                                 {config.vocabulary, config.width}, Init::normal(config.factor)));
 }
 
 at::Tensor T5::embed(const at::Tensor& ids) const {
@@ -155,7 +155,7 @@ at::Tensor T5::decode(const at::Tensor& embeddings, nn::AttentionContext& contex
 }
 
 at::Tensor T5::logits(const at::Tensor& hidden) const {
-  return ops::linear(config_.scaled_output ? hidden * root(config_.width) : hidden, head_);
+  return (*head_)(config_.scaled_output ? hidden * root(config_.width) : hidden);
 }
 
 }  // namespace nuri

@@ -93,7 +93,7 @@ class T5 {
   std::vector<T5EncoderBlock> encoder_;
   std::vector<T5DecoderBlock> decoder_;
   nn::RmsNorm encoder_norm_, decoder_norm_;
-  at::Tensor head_;  // [V, D], perhaps the embedding's own weight
+  std::optional<nn::Linear> head_;  // [V, D], perhaps the embedding's own weight
 };
 
 }  // namespace nuri
