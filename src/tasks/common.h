@@ -9,11 +9,11 @@ namespace nuri {
 
 // Which model, and where and how it runs.
 struct ModelOptions {
-  std::string model = {};      // a folder, or the name of a bundled model
-  std::string device = "cpu";  // cpu, cuda
-  std::string dtype = {};      // float32, bfloat16, float16; empty: as in the file
+  std::string model = {};          // a folder, or the name of a bundled model
+  std::string device = "cpu";      // cpu, cuda
+  std::string dtype = {};          // float32, bfloat16, float16; empty: as in the file
   std::string weights = "native";  // native, int8, int4: the matrices of products rounded while loading
-  int threads = 0;  // 0: all cores
+  int threads = 0;                 // 0: all cores
 };
 
 // How the next token is chosen. What is not given comes from the model's generation_config.json.

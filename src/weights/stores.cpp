@@ -221,7 +221,8 @@ at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape,
 std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) const {
   const auto holds = [&](std::string_view part) { return name.find(part) != std::string::npos; };
   if (!options_.coding || holds("vision") || holds("visual")) return {};
-  return holds("lm_head") && kernels::is_four_bits(*options_.coding) ? kernels::Coding::int8_groups : options_.coding;
+  const bool words = holds("lm_head") || holds("embed");  // an embedding may stand in front of the words too
+  return words && kernels::is_four_bits(*options_.coding) ? kernels::Coding::int8_groups : options_.coding;
 }
 
 void CheckpointStore::expect_all_taken() const {
@@ -237,8 +238,8 @@ void CheckpointStore::expect_room() const {
   int64_t count = 0, bytes = 0, packed = 0;
   for (const auto& [name, source] : tensors_) {
     const TensorInfo& info = source.info;
-    if (coding(name) && info.shape.size() == 2)
-      packed += source.elements() * 9 / (is_four_bits(*options_.coding) ? 16 : 8);
+    if (auto codes = coding(name); codes && info.shape.size() == 2)
+      packed += source.elements() * (kernels::is_four_bits(*codes) ? 5 : 9) / 8;
     bool floating =
         info.dtype == DType::F32 || info.dtype == DType::F16 || info.dtype == DType::BF16 || info.dtype == DType::F64;
     if (!floating) continue;  // refused when it is taken
