@@ -42,7 +42,7 @@ struct LoadOptions {
   std::optional<at::ScalarType> dtype;  // floating weights are converted; absent: as in the file
   at::Device device = at::kCPU;         // meta: shapes and types alone
   // Matrices of products are rounded to these codes while they are read; those in front of the words to 8 bits at
-  // least. Encoders of pictures stay as they are.
+  // least. What has `vision` or `visual` in its name stays as it is.
   std::optional<kernels::Coding> coding = {};
 };
 
