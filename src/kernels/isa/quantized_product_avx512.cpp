@@ -1,21 +1,9 @@
+#include "kernels/isa/bytes_avx512.h"
 #include "kernels/isa/jobs.h"
-#include "kernels/isa/vector_avx512.h"
 
 namespace nuri::kernels::avx512 {
 namespace {
 
-using Ints = __m512i;
-using Bytes = __m512i;
-
-inline Bytes load_bytes(const uint8_t* from) { return _mm512_loadu_si512(from); }
-inline Bytes low_halves(Bytes pair) { return _mm512_and_si512(pair, _mm512_set1_epi8(0x0F)); }
-inline Bytes high_halves(Bytes pair) { return low_halves(_mm512_srli_epi16(pair, 4)); }
-inline Ints every(int32_t value) { return _mm512_set1_epi32(value); }
-inline __m512i four(const int8_t* x) {
-  int32_t bits;
-  __builtin_memcpy(&bits, x, 4);
-  return _mm512_set1_epi32(bits);
-}
 // Bytes at even and at odd places apart, as numbers of 16 bits: the sum of two products of 8 bits would not fit them.
 inline Ints dot(Ints sum, Bytes codes, const int8_t* x) {
   const __m512i both = four(x);
@@ -28,7 +16,6 @@ inline Ints dot_small(Ints sum, Bytes codes, const int8_t* x) {
   const __m512i pairs = _mm512_maddubs_epi16(codes, four(x));
   return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 }
-inline Vec to_floats(Ints sum) { return _mm512_cvtepi32_ps(sum); }
 
 }  // namespace
 }  // namespace nuri::kernels::avx512
