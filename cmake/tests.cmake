@@ -12,6 +12,7 @@ function(nuri_unit_tests name)
   endif()
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS} ${arg_OBJECTS})
   target_link_libraries(${name} PRIVATE nuri_flags nuri_plain_libraries GTest::gtest_main GTest::gmock ${arg_LINK})
+  target_compile_options(${name} PRIVATE ${quick_to_build})
   target_precompile_headers(${name} REUSE_FROM ${arg_PCH})
   target_compile_definitions(${name} PRIVATE NURI_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              NURI_BINARY_DIR="${PROJECT_BINARY_DIR}")
