@@ -5,20 +5,27 @@
 #include "ops/packed.h"
 
 namespace nuri::nn {
+namespace {
 
-Linear::Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation)
-    : factor_{weights.get("weight", {out, in}, Init::normal(deviation)), {}} {
-  if (bias) factor_.bias = weights.get("bias", {out}, Init::constant(0));
-  pack(weights);
+std::shared_ptr<const ops::PackedWeight> packed_of(const Matrix& weight) {
+  return std::make_shared<const ops::PackedWeight>(
+      ops::PackedWeight{*weight.coding, weight.numbers.size(0), weight.numbers.size(1), weight.codes});
 }
 
-Linear::Linear(const WeightView& weights, const at::Tensor& weight) : factor_{weight, {}} { pack(weights); }
+}  // namespace
 
-void Linear::pack(const WeightView& weights) {
-  auto coding = weights.coding("weight");
-  if (!coding) return;
-  factor_.packed = ops::pack(factor_.weight, *coding);
-  factor_.weight = at::Tensor();
+Linear::Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation)
+    : Linear(weights, weights.matrix("weight", out, in, Init::normal(deviation))) {
+  if (bias) factor_.bias = weights.get("bias", {out}, Init::constant(0));
+}
+
+Linear::Linear(const WeightView& weights, const Matrix& weight) {
+  if (weight.coding)
+    factor_.packed = packed_of(weight);
+  else if (auto coding = weights.coding("weight"))
+    factor_.packed = ops::pack(weight.numbers, *coding);
+  else
+    factor_.weight = weight.numbers;
 }
 
 std::vector<at::Tensor> Linear::together(const at::Tensor& x, std::initializer_list<const Linear*> layers) {
@@ -28,9 +35,12 @@ std::vector<at::Tensor> Linear::together(const at::Tensor& x, std::initializer_l
 }
 
 Embedding::Embedding(const WeightView& weights, int64_t count, int64_t width, double deviation)
-    : weight_(weights.get("weight", {count, width}, Init::normal(deviation))) {}
+    : weight_(weights.matrix("weight", count, width, Init::normal(deviation))) {}
 
-at::Tensor Embedding::operator()(const at::Tensor& ids) const { return at::embedding(weight_, ids); }
+at::Tensor Embedding::operator()(const at::Tensor& ids) const {
+  if (weight_.coding) return ops::unpack_rows(*packed_of(weight_), ids, weight_.numbers.scalar_type());
+  return at::embedding(weight_.numbers, ids);
+}
 
 LayerNorm::LayerNorm(const WeightView& weights, int64_t width, double epsilon)
     : weight_(weights.get("weight", {width}, Init::constant(1))),

@@ -13,7 +13,7 @@ class Linear {
  public:
   Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation = 0.02);
   // With a weight that was read already, perhaps another layer's, packed where `weights` says so of its own.
-  Linear(const WeightView& weights, const at::Tensor& weight);
+  Linear(const WeightView& weights, const Matrix& weight);
   at::Tensor operator()(const at::Tensor& x) const { return ops::linears(x, {&factor_, 1})[0]; }
   at::Tensor activated(const at::Tensor& x, ops::Activation activation) const {
     if (factor_.packed) return ops::activate((*this)(x), activation);
@@ -23,8 +23,6 @@ class Linear {
   static std::vector<at::Tensor> together(const at::Tensor& x, std::initializer_list<const Linear*> layers);
 
  private:
-  void pack(const WeightView& weights);
-
   ops::Factor factor_;
 };
 
@@ -34,10 +32,11 @@ class Embedding {
   Embedding(const WeightView& weights, int64_t count, int64_t width, double deviation = 0.02);
   // ids: int64, any shape -> [..., width]
   at::Tensor operator()(const at::Tensor& ids) const;
-  const at::Tensor& weight() const { return weight_; }
+  const Matrix& matrix() const { return weight_; }
+  const at::Tensor& weight() const { return weight_.numbers; }
 
  private:
-  at::Tensor weight_;
+  Matrix weight_;
 };
 
 class LayerNorm {

@@ -1,7 +1,9 @@
 #include "ops/packed.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
+#include "base/error.h"
 #include "kernels/quantized.h"
 #include "ops/kernel_access.h"
 
@@ -21,6 +23,21 @@ at::Tensor unpack(const PackedWeight& weight, const at::Tensor& like) {
   kernels::dequantize(weight.coding, weight.n, weight.k, weight.bytes.const_data_ptr(), 0, weight.n,
                       rows.mutable_data_ptr<float>());
   return rows.to(like.options());
+}
+
+at::Tensor unpack_rows(const PackedWeight& weight, const at::Tensor& ids, at::ScalarType dtype) {
+  at::Tensor flat = ids.contiguous().view(-1);
+  at::Tensor rows = at::empty({flat.numel(), weight.k}, at::kFloat);
+  const int64_t* id = flat.const_data_ptr<int64_t>();
+  float* row = rows.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < flat.numel(); ++i, row += weight.k) {
+    if (id[i] < 0 || id[i] >= weight.n)
+      throw Error(ErrorKind::internal, fmt::format("a packed embedding of {} rows: row {}", weight.n, id[i]));
+    kernels::dequantize(weight.coding, weight.n, weight.k, weight.bytes.const_data_ptr(), id[i], id[i] + 1, row);
+  }
+  std::vector<int64_t> shape = ids.sizes().vec();
+  shape.push_back(weight.k);
+  return rows.view(shape).to(dtype);
 }
 
 }  // namespace nuri::ops

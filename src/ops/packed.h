@@ -22,4 +22,7 @@ std::shared_ptr<const PackedWeight> pack(const at::Tensor& weight, kernels::Codi
 // The numbers that the codes mean, [N, K], in the type and on the device of `like`.
 at::Tensor unpack(const PackedWeight& weight, const at::Tensor& like);
 
+// Rows by index, on the CPU; ids: int64, any shape -> [..., K]. Throws Error(internal) for an index that is no row.
+at::Tensor unpack_rows(const PackedWeight& weight, const at::Tensor& ids, at::ScalarType dtype);
+
 }  // namespace nuri::ops

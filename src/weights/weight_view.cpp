@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <limits>
+
 namespace nuri {
 
 WeightView::WeightView(std::shared_ptr<WeightStore> store)
@@ -25,16 +27,34 @@ bool WeightView::differs(std::string_view name, std::string_view tied) const {
   return store_->differs(path(name), path(tied));
 }
 
+const at::Tensor* WeightView::find(const std::string& name, at::IntArrayRef shape) const {
+  auto place = ledger_->places.find(name);
+  if (place == ledger_->places.end()) return nullptr;
+  const at::Tensor& read = ledger_->entries[place->second].tensor;
+  TORCH_INTERNAL_ASSERT(read.sizes() == shape, name, " is tied under two shapes");
+  return &read;
+}
+
 at::Tensor WeightView::get(std::string_view name, at::IntArrayRef shape, const Init& init) const {
   std::string full = path(name);
-  if (auto place = ledger_->places.find(full); place != ledger_->places.end()) {
-    const at::Tensor& read = ledger_->entries[place->second].tensor;
-    TORCH_INTERNAL_ASSERT(read.sizes() == shape, full, " is tied under two shapes");
-    return read;
-  }
+  if (const at::Tensor* read = find(full, shape)) return *read;
   at::Tensor tensor = store_->take(full, shape, init);
-  ledger_->places.emplace(full, ledger_->entries.size());
-  ledger_->entries.push_back({std::move(full), tensor});
+  return enter(std::move(full), tensor);
+}
+
+Matrix WeightView::matrix(std::string_view name, int64_t n, int64_t k, const Init& init) const {
+  std::string full = path(name);
+  auto stored = store_->codes(full, n, k);
+  if (!stored) return {get(name, {n, k}, init)};
+  const at::Tensor* read = find(full, {n, k});
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  at::Tensor numbers = read ? *read : enter(std::move(full), at::full({1, 1}, kNone, stored->dtype).expand({n, k}));
+  return {numbers, stored->coding, stored->bytes};
+}
+
+at::Tensor WeightView::enter(std::string name, at::Tensor tensor) const {
+  ledger_->places.emplace(name, ledger_->entries.size());
+  ledger_->entries.push_back({std::move(name), tensor});
   return tensor;
 }
 

@@ -21,6 +21,13 @@ struct Init {
   static Init constant(double value) { return {Kind::constant, value}; }
 };
 
+// A matrix [n, k] of a product or of embeddings: numbers, or the codes that stand for them.
+struct Matrix {
+  at::Tensor numbers;  // of codes: not a number, everywhere, in the type and the shape that they stand for
+  std::optional<kernels::Coding> coding = {};
+  at::Tensor codes = {};  // uint8, as kernels/coding.h tells
+};
+
 struct NamedTensor {
   std::string name;
   at::Tensor tensor;
@@ -37,7 +44,14 @@ class WeightStore {
   // Whether `name` is stored with other numbers than `tied`, to which a configuration ties it. Where it is stored with
   // the same ones, it counts as taken.
   virtual bool differs(const std::string& name, const std::string& tied) { return false; }
-  // How the matrix of a product is to be packed; nothing: it stays as it is.
+  struct Codes {
+    kernels::Coding coding;
+    at::Tensor bytes;
+    at::ScalarType dtype;  // of the numbers that they stand for
+  };
+  // The matrix [n, k] if it is stored in codes; else nothing. Throws Error(format) for another shape.
+  virtual std::optional<Codes> codes(const std::string& name, int64_t n, int64_t k) { return {}; }
+  // How the matrix of a product, stored in numbers, is to be packed; nothing: it stays as it is.
   virtual std::optional<kernels::Coding> coding(const std::string& name) const { return {}; }
   // The tensor of exactly this shape. Throws Error(format) that names the file, the tensor, the shape found
   // and `shape`.
@@ -62,6 +76,9 @@ class WeightView {
   // The weight `scope.name`. Reading one name twice gives the same tensor (tied weights).
   at::Tensor get(std::string_view name, at::IntArrayRef shape, const Init& init = {}) const;
 
+  // The matrix `scope.name` [n, k].
+  Matrix matrix(std::string_view name, int64_t n, int64_t k, const Init& init = {}) const;
+
   // Every weight read so far through any view of this store, in order of first reading.
   const std::vector<NamedTensor>& ledger() const { return ledger_->entries; }
   const std::string& scope() const { return scope_; }
@@ -72,6 +89,8 @@ class WeightView {
     std::unordered_map<std::string, size_t> places;  // in `entries`
   };
   std::string path(std::string_view name) const;
+  at::Tensor enter(std::string name, at::Tensor tensor) const;
+  const at::Tensor* find(const std::string& name, at::IntArrayRef shape) const;
 
   std::shared_ptr<WeightStore> store_;
   std::shared_ptr<Ledger> ledger_;

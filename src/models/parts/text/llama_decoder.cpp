@@ -74,7 +74,7 @@ LlamaDecoder::LlamaDecoder(const WeightView& weights, const LlamaDecoderConfig& 
     cached_layers_ += blocks_.back()->caches();
   }
   head_.emplace(weights / "lm_head",
-                output_head(weights, embedding_.weight(), "model.embed_tokens.weight", config.tied_embeddings,
+                output_head(weights, embedding_.matrix(), "model.embed_tokens.weight", config.tied_embeddings,
                             {config.vocabulary, config.width}, Init::normal(config.deviation)));
 }
 

@@ -7,8 +7,8 @@
 
 namespace nuri {
 
-at::Tensor output_head(const WeightView& weights, const at::Tensor& words, const std::string& words_name, bool tied,
-                       at::IntArrayRef shape, const Init& init) {
+Matrix output_head(const WeightView& weights, const Matrix& words, const std::string& words_name, bool tied,
+                   at::IntArrayRef shape, const Init& init) {
   if (tied && !weights.differs("lm_head.weight", words_name)) return words;
   WeightView head = weights / "lm_head";
   if (tied)
@@ -16,7 +16,7 @@ at::Tensor output_head(const WeightView& weights, const at::Tensor& words, const
         fmt::format("tensor {}.weight: found other numbers than in the embeddings, to which the configuration ties it; "
                     "both are used",
                     head.scope()));
-  return head.get("weight", shape, init);
+  return head.matrix("weight", shape[0], shape[1], init);
 }
 
 }  // namespace nuri

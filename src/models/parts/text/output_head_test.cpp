@@ -26,9 +26,9 @@ class OutputHead : public testing::Test, public ReportSink {
     return std::make_shared<CheckpointStore>(folder_.path(), NameRules{}, LoadOptions{});
   }
   at::Tensor head_of(const WeightView& weights, bool tied) {
-    at::Tensor words = (weights / "words").get("weight", {2, 2});
-    at::Tensor head = output_head(weights, words, "words.weight", tied, {2, 2}, {});
-    EXPECT_EQ(head.is_same(words), weights.ledger().size() == 1);
+    Matrix words = (weights / "words").matrix("weight", 2, 2);
+    at::Tensor head = output_head(weights, words, "words.weight", tied, {2, 2}, {}).numbers;
+    EXPECT_EQ(head.is_same(words.numbers), weights.ledger().size() == 1);
     return head;
   }
 
