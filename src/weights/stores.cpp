@@ -137,8 +137,15 @@ DType file_dtype(at::ScalarType dtype) {
 }
 
 CheckpointStore::CheckpointStore(const std::filesystem::path& folder, const NameRules& rules, LoadOptions options)
-    : folder_(folder), checkpoint_(std::make_shared<Checkpoint>(Checkpoint::open(folder))), options_(options) {
+    : folder_(folder),
+      checkpoint_(std::make_shared<Checkpoint>(Checkpoint::open(folder))),
+      coded_(open_coded_matrices(checkpoint_)),
+      options_(options) {
   for (const auto& info : checkpoint_->tensors()) {
+    if (auto matrix = coded_ ? coded_->matrix_of(info.name) : std::nullopt) {
+      add_matrix(*matrix, rules);
+      continue;
+    }
     auto split = std::find_if(rules.splits.begin(), rules.splits.end(),
                               [&](const FusedTensor& s) { return fit(info.name, s.from).has_value(); });
     if (split != rules.splits.end())
@@ -154,6 +161,21 @@ void CheckpointStore::add(const std::string& name, Source source, const NameRule
   if (!fresh)
     throw Error(ErrorKind::format, fmt::format("{}: found both {} and {}, which name the same weight", folder_.string(),
                                                previous->second.info.name, source.info.name));
+}
+
+void CheckpointStore::add_matrix(const std::string& published, const NameRules& rules) {
+  for (const FusedTensor& split : rules.splits)
+    if (fit(published, split.from))
+      throw Error(ErrorKind::unsupported,
+                  fmt::format("{}: found the matrix {}, which holds several, in codes, expected "
+                              "numbers",
+                              folder_.string(), published));
+  std::string name = canonical_name(published, rules.renames);
+  if (is_ignored(name, rules.ignored)) return;
+  auto [known, fresh] = matrices_.emplace(std::move(name), published);
+  if (known->second != published)
+    throw Error(ErrorKind::format, fmt::format("{}: found both {} and {}, which name the same matrix", folder_.string(),
+                                               known->second, published));
 }
 
 void CheckpointStore::add_parts(const TensorInfo& info, const FusedTensor& split, const NameRules& rules) {
@@ -173,7 +195,7 @@ void CheckpointStore::add_parts(const TensorInfo& info, const FusedTensor& split
   }
 }
 
-bool CheckpointStore::has(const std::string& name) const { return tensors_.contains(name); }
+bool CheckpointStore::has(const std::string& name) const { return tensors_.contains(name) || matrices_.contains(name); }
 
 bool CheckpointStore::differs(const std::string& name, const std::string& tied) {
   auto own = tensors_.find(name), other = tensors_.find(tied);
@@ -218,6 +240,15 @@ at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape,
   return tensor.to(options_.device, options_.dtype.value_or(dtype));
 }
 
+std::optional<WeightStore::Codes> CheckpointStore::codes(const std::string& name, int64_t n, int64_t k) {
+  auto matrix = matrices_.find(name);
+  if (matrix == matrices_.end()) return {};
+  taken_.insert(name);
+  Codes codes = coded_->read(matrix->second, n, k);
+  codes.dtype = options_.dtype.value_or(codes.dtype);
+  return codes;
+}
+
 std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) const {
   const auto holds = [&](std::string_view part) { return name.find(part) != std::string::npos; };
   if (!options_.coding || holds("vision") || holds("visual")) return {};
@@ -226,6 +257,10 @@ std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) 
 }
 
 void CheckpointStore::expect_all_taken() const {
+  for (const auto& [name, published] : matrices_)
+    if (!taken_.contains(name))
+      throw Error(ErrorKind::format,
+                  fmt::format("{}: found the matrix {}, which this model does not have", folder_.string(), published));
   for (const auto& [name, source] : tensors_)
     if (!taken_.contains(name))
       throw Error(ErrorKind::format,

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "formats/safetensors.h"
+#include "weights/coded_matrices.h"
 #include "weights/weight_view.h"
 
 namespace nuri {
@@ -53,6 +54,7 @@ class CheckpointStore : public WeightStore {
 
   bool has(const std::string& name) const override;
   bool differs(const std::string& name, const std::string& tied) override;
+  std::optional<Codes> codes(const std::string& name, int64_t n, int64_t k) override;
   std::optional<kernels::Coding> coding(const std::string& name) const override;
   at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
 
@@ -74,12 +76,15 @@ class CheckpointStore : public WeightStore {
     int64_t elements() const { return info.elements() / total * share; }
   };
   void add(const std::string& name, Source source, const NameRules& rules);
+  void add_matrix(const std::string& published, const NameRules& rules);
   void add_parts(const TensorInfo& info, const FusedTensor& split, const NameRules& rules);
 
   std::filesystem::path folder_;
   std::shared_ptr<const Checkpoint> checkpoint_;
+  std::unique_ptr<CodedMatrices> coded_;  // null: all tensors are numbers
   LoadOptions options_;
   std::map<std::string, Source, std::less<>> tensors_;  // by canonical name
+  std::map<std::string, std::string> matrices_;         // in codes: published names by canonical ones
   std::set<std::string> taken_;
 };
 

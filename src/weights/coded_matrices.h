@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "formats/safetensors.h"
+#include "weights/weight_view.h"
+
+namespace nuri {
+
+// The matrices that a checkpoint stores in codes, by one of the methods that `quantization_config` of its config.json
+// names. Several tensors of a file may make one matrix (codes, scales, zero points).
+class CodedMatrices {
+ public:
+  virtual ~CodedMatrices() = default;
+  // The published name of the matrix that a tensor of the file is a part of ("model.layers.0.mlp.up_proj.weight" for
+  // "model.layers.0.mlp.up_proj.qweight"); nothing: it is a tensor of numbers.
+  virtual std::optional<std::string> matrix_of(const std::string& tensor) const = 0;
+  // The codes of that matrix [n, k]: a view of the file where they lie as kernels read them, else packed anew. Throws
+  // Error(format) that names the file, the tensor, what was found and what was expected.
+  virtual WeightStore::Codes read(const std::string& matrix, int64_t n, int64_t k) const = 0;
+};
+
+// What the checkpoint's folder says of its codes; null: all are numbers. Throws Error(unsupported) for a method that is
+// not known here.
+std::unique_ptr<CodedMatrices> open_coded_matrices(std::shared_ptr<const Checkpoint> checkpoint);
+
+}  // namespace nuri
