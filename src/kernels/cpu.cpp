@@ -41,7 +41,7 @@ CpuFeatures detect() {
   const uint32_t wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
   found.avx512 = found.avx2 && (b & wide) == wide && (state & zmm) == zmm;
   found.avx512_vnni = found.avx512 && (c & bit_AVX512VNNI);
-  const uint32_t tiles = 1u << 22 | 1u << 24;  // AMX-BF16, AMX-TILE
+  const uint32_t tiles = 1u << 22 | 1u << 24 | 1u << 25;  // AMX-BF16, AMX-TILE, AMX-INT8
   const uint64_t tile_state = 3u << 17;
   found.amx_bf16 = found.avx512_vnni && (d & tiles) == tiles && (state & tile_state) == tile_state && may_use_tiles();
   uint32_t sub = 0;

@@ -2,6 +2,7 @@
 
 #include <span>
 
+#include "kernels/bend.h"
 #include "kernels/coding.h"
 #include "kernels/few_rows.h"
 
@@ -14,13 +15,21 @@ struct QuantizedFactor {
   const void* packed;
   Rows y;
   ConstVector bias = {};
+  Bend bend = Bend::none;
 };
 
-// For each factor y[m, n] = sum_k x[m, k] w[n, k] (+ bias[n]). Rows of x are rounded to 8 bits first, each by itself:
-// a group of 32 columns by its greatest number, with int8_rows the whole row. Products of codes are summed exactly,
-// groups in float32. Each weight is read from memory once for up to 8 rows of x, for more it is read again from the
-// cache. Parallel over the panels of all weights together; the result depends neither on the number of threads nor on
-// what other rows x has. A number that is not finite spoils its group, or its row, and so the result. Throws
+// Up to so many rows of x, each is rounded by groups of 32 columns, or with int8_rows whole, and multiplied by the
+// weight's codes as they are, which come from memory once for up to 8 rows of x.
+constexpr int64_t kCodedFewRows = 16;
+// More rows are rounded by blocks of so many columns, and so is the weight, unless it is int8_rows, from its own codes
+// to 8 bits with one scale a row and block: once for 1024 rows of x. The second rounding moves a number by at most
+// 1/254 of its block's greatest.
+constexpr int64_t kCodedBlock = 512;
+
+// For each factor y[m, n] = bend(sum_k x[m, k] w[n, k] (+ bias[n])). Rows of x are rounded to 8 bits first, each by
+// itself, as told above; products of codes are summed exactly, groups or blocks of them in float32. Parallel over the
+// rows of all weights together; the result depends neither on the number of threads nor, but for the two ways above, on
+// what other rows x has. A number that is not finite spoils its group, block or row, and so the result. Throws
 // Error(internal) for no column or more than 65,536, strides shorter than a row, and int8_rows beside other codings.
 void quantized_products(int64_t m, int64_t k, ConstRows x, std::span<const QuantizedFactor> factors);
 

@@ -35,12 +35,18 @@ Weight make_weight(Coding coding, int64_t n, int64_t k, CounterRandom& random) {
   return weight;
 }
 
+// Columns of x that share a scale: see the header.
+int64_t shared_columns(int64_t m, int64_t k, Coding coding) {
+  if (m > kCodedFewRows) return kCodedBlock;
+  return coding == Coding::int8_rows ? k : kCodeGroup;
+}
+
 // x rounded as the header tells, by arithmetic.
-std::vector<double> rounded(const Buffer& x, int64_t m, int64_t k, int64_t stride, bool whole_rows) {
+std::vector<double> rounded(const Buffer& x, int64_t m, int64_t k, int64_t stride, int64_t shared) {
   std::vector<double> result(static_cast<size_t>(m * k));
   for (int64_t row = 0; row < m; ++row) {
-    for (int64_t begin = 0; begin < k; begin += whole_rows ? k : kCodeGroup) {
-      const int64_t end = whole_rows ? k : std::min(k, begin + kCodeGroup);
+    for (int64_t begin = 0; begin < k; begin += shared) {
+      const int64_t end = std::min(k, begin + shared);
       double most = 0;
       for (int64_t i = begin; i < end; ++i) most = std::max(most, std::abs(x.get(row * stride + i)));
       const float inverse = most > 0 ? 127.0f / static_cast<float>(most) : 0.0f;
@@ -52,12 +58,33 @@ std::vector<double> rounded(const Buffer& x, int64_t m, int64_t k, int64_t strid
   return result;
 }
 
+// How far each number of a weight may be from the one that a product of many rows sees in its place.
+std::vector<double> seen_apart(const Weight& w, int64_t k) {
+  std::vector<double> result(w.numbers.size());
+  if (w.coding == Coding::int8_rows) return result;
+  for (int64_t row = 0; row < w.n; ++row) {
+    for (int64_t begin = 0; begin < k; begin += kCodedBlock) {
+      const auto first = w.numbers.begin() + row * k + begin;
+      const int64_t count = std::min(kCodedBlock, k - begin);
+      double most = 0;
+      for (auto number = first; number < first + count; ++number) most = std::max<double>(most, std::abs(*number));
+      std::fill_n(result.begin() + row * k + begin, count, 0.505 * most / 127);
+    }
+  }
+  return result;
+}
+
+double bent(double x, Bend bend) {
+  return bend == Bend::relu ? std::max(x, 0.0) : bend == Bend::gelu ? x / 2 * std::erfc(-x / std::sqrt(2.0)) : x;
+}
+
 struct Case {
   int64_t m, n, k;
   Coding coding;
   Element x = Element::bfloat16, y = Element::float32;
   bool bias = false;
   int64_t spare = 0;
+  Bend bend = Bend::none;
 };
 
 void check(const Case& c, uint64_t seed) {
@@ -72,19 +99,26 @@ void check(const Case& c, uint64_t seed) {
                                c.coding,
                                w.packed.data() + 1,
                                {y.data(), c.y, c.n + c.spare},
-                               {c.bias ? bias.data() : nullptr, Element::bfloat16}};
+                               {c.bias ? bias.data() : nullptr, Element::bfloat16},
+                               c.bend};
   quantized_products(c.m, c.k, {x.data(), c.x, c.k + c.spare}, {&factor, 1});
-  const std::vector<double> seen = rounded(x, c.m, c.k, c.k + c.spare, c.coding == Coding::int8_rows);
+  const std::vector<double> seen = rounded(x, c.m, c.k, c.k + c.spare, shared_columns(c.m, c.k, c.coding));
+  const std::vector<double> apart = c.m > kCodedFewRows ? seen_apart(w, c.k) : std::vector<double>(w.numbers.size());
   const double unit = c.y == Element::float32 ? 0 : c.y == Element::float16 ? 0x1p-11 : 0x1p-8;
   for (int64_t m = 0; m < c.m; ++m) {
     for (int64_t n = 0; n < c.n; ++n) {
-      double sum = c.bias ? bias.get(n) : 0.0, size = std::abs(sum);
+      double sum = c.bias ? bias.get(n) : 0.0, size = std::abs(sum), spread = 0;
       for (int64_t k = 0; k < c.k; ++k) {
-        const double product = seen[static_cast<size_t>(m * c.k + k)] * w.numbers[static_cast<size_t>(n * c.k + k)];
+        const double number = seen[static_cast<size_t>(m * c.k + k)];
+        const double product = number * w.numbers[static_cast<size_t>(n * c.k + k)];
         sum += product;
         size += std::abs(product);
+        spread += std::pow(number * apart[static_cast<size_t>(n * c.k + k)], 2);
       }
-      ASSERT_NEAR(y.get(m * (c.n + c.spare) + n), sum, size * 2e-6 + std::abs(sum) * unit) << m << ", " << n;
+      // Roundings fall on either side: six standard deviations of their sum, where equal codes err alike.
+      const double found = y.get(m * (c.n + c.spare) + n), expected = bent(sum, c.bend);
+      ASSERT_NEAR(found, expected, size * 2e-6 + std::abs(expected) * unit + 6 * std::sqrt(spread / 3))
+          << m << ", " << n;
     }
     for (int64_t n = c.n; n < c.n + c.spare; ++n) ASSERT_EQ(y.get(m * (c.n + c.spare) + n), 7.0);
   }
@@ -105,12 +139,29 @@ TEST_P(QuantizedProducts, OddLengths) {
   }
 }
 
+TEST_P(QuantizedProducts, ManyRows) {
+  for (Coding coding : kCodings) {
+    for (int64_t m : {17, 32, 33, 64, 65}) check({m, 33, 96, coding}, static_cast<uint64_t>(m));
+    for (int64_t n : {1, 15, 16, 31, 32, 47, 65}) check({18, n, 40, coding}, static_cast<uint64_t>(n));
+    for (int64_t k : {1, 31, 33, 63, 64, 65, 97, 511, 512, 513, 1100})
+      check({19, 17, k, coding}, static_cast<uint64_t>(k));
+    check({1030, 3, 33, coding}, 3);  // more than are taken at a time
+  }
+}
+
+TEST_P(QuantizedProducts, BendWhatTheySum) {
+  for (Coding coding : kCodings)
+    for (Bend bend : {Bend::gelu, Bend::relu})
+      for (int64_t m : {3, 21}) check({m, 20, 70, coding, Element::float32, Element::float32, true, 0, bend}, 8);
+}
+
 TEST_P(QuantizedProducts, EveryType) {
   for (Coding coding : kCodings) {
     for (Element x : all_elements()) {
       for (Element y : all_elements()) {
         check({2, 21, 50, coding, x, y, true}, 1);
         check({9, 37, 50, coding, x, y, false, 3}, 2);
+        check({19, 37, 50, coding, x, y, true, 3}, 2);
       }
     }
   }
@@ -139,22 +190,40 @@ TEST_P(QuantizedProducts, SeveralWeightsAtOnceAndOneRowAmongOthers) {
   }
 }
 
+TEST_P(QuantizedProducts, OneRowAmongMany) {
+  constexpr int64_t kRows = 70, kPart = 17, kWidth = 600, kColumns = 35;
+  CounterRandom random(6);
+  Buffer x(Element::bfloat16, kRows * kWidth);
+  x.set_random(random);
+  for (Coding coding : kCodings) {
+    const Weight w = make_weight(coding, kColumns, kWidth, random);
+    Buffer all(Element::float32, kRows * kColumns), some(Element::float32, kPart * kColumns);
+    QuantizedFactor factor{kColumns, coding, w.packed.data() + 1, {all.data(), Element::float32, kColumns}};
+    quantized_products(kRows, kWidth, {x.data(), Element::bfloat16, kWidth}, {&factor, 1});
+    factor.y.data = some.data();
+    constexpr int64_t kFrom = 37;
+    const auto* from = static_cast<const std::byte*>(x.data()) + kFrom * kWidth * 2;
+    quantized_products(kPart, kWidth, {from, Element::bfloat16, kWidth}, {&factor, 1});
+    for (int64_t i = 0; i < some.count(); ++i) ASSERT_EQ(some.get(i), all.get(kFrom * kColumns + i));
+  }
+}
+
 // Sums of codes at their ends do not leave their type.
 TEST_P(QuantizedProducts, ExtremeCodes) {
   constexpr int64_t kWidth = 1 << 16;
   for (Coding coding : kCodings) {
-    Buffer x(Element::float32, kWidth), w(Element::float32, kWidth);
+    Buffer w(Element::float32, kWidth);
     for (double sign : {-1.0, 1.0}) {
-      for (int64_t i = 0; i < kWidth; ++i) {
-        x.set(i, sign);
-        w.set(i, coding == Coding::int4_ranges ? 1 : -1);
-      }
+      const std::vector<float> many(static_cast<size_t>((kCodedFewRows + 1) * kWidth), static_cast<float>(sign));
+      for (int64_t i = 0; i < kWidth; ++i) w.set(i, coding == Coding::int4_ranges ? 1 : -1);
       std::vector<std::byte> packed(static_cast<size_t>(quantized_bytes(coding, 1, kWidth)));
       quantize(coding, 1, kWidth, {w.data(), Element::float32, kWidth}, packed.data());
-      float y = 0;
-      const QuantizedFactor factor{1, coding, packed.data(), {&y, Element::float32, 1}};
-      quantized_products(1, kWidth, {x.data(), Element::float32, kWidth}, {&factor, 1});
-      EXPECT_NEAR(y, sign * w.get(0) * kWidth, 1e-3 * kWidth) << coding_name(coding);
+      for (int64_t m : {int64_t{1}, kCodedFewRows + 1}) {
+        std::vector<float> y(static_cast<size_t>(m));
+        const QuantizedFactor factor{1, coding, packed.data(), {y.data(), Element::float32, 1}};
+        quantized_products(m, kWidth, {many.data(), Element::float32, kWidth}, {&factor, 1});
+        for (float found : y) EXPECT_NEAR(found, sign * w.get(0) * kWidth, 1e-3 * kWidth) << coding_name(coding);
+      }
     }
   }
 }
@@ -163,15 +232,18 @@ TEST_P(QuantizedProducts, WhatIsNoNumberStaysNone) {
   for (Coding coding : kCodings) {
     for (double bad : {static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
       for (int64_t at : {0, 9, 31, 32, 66}) {
-        CounterRandom random(3);
-        Buffer x(Element::bfloat16, 2 * 67);
-        x.set_random(random);
-        x.set(67 + at, bad);
-        const Weight w = make_weight(coding, 4, 67, random);
-        std::vector<float> y(8);
-        const QuantizedFactor factor{4, coding, w.packed.data() + 1, {y.data(), Element::float32, 4}};
-        quantized_products(2, 67, {x.data(), x.type(), 67}, {&factor, 1});
-        for (size_t i = 0; i < 8; ++i) ASSERT_EQ(std::isfinite(y[i]), i < 4) << coding_name(coding) << " " << at;
+        for (int64_t m : {int64_t{2}, kCodedFewRows + 1}) {
+          CounterRandom random(3);
+          Buffer x(Element::bfloat16, m * 67);
+          x.set_random(random);
+          x.set(67 + at, bad);
+          const Weight w = make_weight(coding, 4, 67, random);
+          std::vector<float> y(static_cast<size_t>(m * 4));
+          const QuantizedFactor factor{4, coding, w.packed.data() + 1, {y.data(), Element::float32, 4}};
+          quantized_products(m, 67, {x.data(), x.type(), 67}, {&factor, 1});
+          for (size_t i = 0; i < y.size(); ++i)
+            ASSERT_EQ(std::isfinite(y[i]), i / 4 != 1) << coding_name(coding) << " " << at;
+        }
       }
     }
   }

@@ -16,8 +16,7 @@ class Linear {
   Linear(const WeightView& weights, const Matrix& weight);
   at::Tensor operator()(const at::Tensor& x) const { return ops::linears(x, {&factor_, 1})[0]; }
   at::Tensor activated(const at::Tensor& x, ops::Activation activation) const {
-    if (factor_.packed) return ops::activate((*this)(x), activation);
-    return ops::linear_activated(x, factor_.weight, factor_.bias, activation);
+    return ops::linear_activated(x, factor_, activation);
   }
   // Each of several layers' outputs for the same x: one call where one kernel can make them all.
   static std::vector<at::Tensor> together(const at::Tensor& x, std::initializer_list<const Linear*> layers);

@@ -113,7 +113,8 @@ std::vector<at::Tensor> in_tiles(const at::Tensor& x, std::span<const Factor> fa
 }
 
 // With packed weights, all of them of one kind.
-std::vector<at::Tensor> with_codes(const at::Tensor& x, std::span<const Factor> factors) {
+std::vector<at::Tensor> with_codes(const at::Tensor& x, std::span<const Factor> factors,
+                                   kernels::Bend bend = kernels::Bend::none) {
   int64_t m = count_rows(x), k = x.size(-1);
   std::vector<int64_t> shape = x.sizes().vec();
   std::vector<at::Tensor> products;
@@ -125,7 +126,8 @@ std::vector<at::Tensor> with_codes(const at::Tensor& x, std::span<const Factor> 
                     packed->coding,
                     packed->bytes.const_data_ptr(),
                     {y.mutable_data_ptr(), element_of(y), packed->n},
-                    vector_of(bias)});
+                    vector_of(bias),
+                    bend});
   }
   kernels::quantized_products(m, k, {x.const_data_ptr(), element_of(x), k}, jobs);
   return products;
@@ -211,16 +213,17 @@ std::optional<PostOperation> post_operation(Activation activation) {
 
 }  // namespace
 
-at::Tensor linear_activated(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                            Activation activation) {
-  Factor factor{weight, bias};
-  if (auto bend = bend_of(activation); bend && count_rows(x) > kFewRows && fits_tiles(x, factor))
+at::Tensor linear_activated(const at::Tensor& x, const Factor& factor, Activation activation) {
+  const auto& [weight, bias, packed] = factor;
+  auto bend = bend_of(activation);
+  if (bend && fits_codes(x, factor)) return with_codes(x.contiguous(), {&factor, 1}, *bend)[0];
+  if (bend && count_rows(x) > kFewRows && fits_tiles(x, factor))
     return in_tiles(x.contiguous(), {&factor, 1}, *bend)[0];
   auto behind = post_operation(activation);
   bool fused = behind && fits(x, factor) && x.scalar_type() == at::kBFloat16 && multiplies_fast(at::kBFloat16) &&
                weight.is_contiguous() && count_rows(x) > kFewRows;
   auto product = fused ? pointwise_linear() : std::nullopt;
-  if (!product) return activate(linear(x, weight, bias), activation);
+  if (!product) return activate(linears(x, {&factor, 1})[0], activation);
   return product->call(x.contiguous(), weight, bias.defined() ? std::optional(bias) : std::nullopt, behind->name,
                        c10::List<std::optional<at::Scalar>>(), behind->algorithm);
 }

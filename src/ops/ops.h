@@ -17,10 +17,6 @@ namespace nuri::ops {
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
 
 enum class Activation { gelu, gelu_tanh, quick_gelu, relu, silu, tanh };
-// activate(linear(x, weight, bias), activation), in one pass where libtorch's product can do it.
-at::Tensor linear_activated(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                            Activation activation);
-
 struct PackedWeight;
 // Weight [N, K], in numbers or packed, and bias [N], or none, of a product.
 struct Factor {
@@ -30,6 +26,9 @@ struct Factor {
 // Each of linear(x, factor); where kernels do the work, in one call for all, for which threads meet once. With a packed
 // weight x is rounded to 8 bits too (kernels/quantized_product.h), but for a gradient.
 std::vector<at::Tensor> linears(const at::Tensor& x, std::span<const Factor> factors);
+
+// activate(linear(x, factor), activation), in one pass where the product's kernel can do it.
+at::Tensor linear_activated(const at::Tensor& x, const Factor& factor, Activation activation);
 
 // Over the last dimension; computed in float32, result in x's type; an undefined weight is all ones. (Zhang and
 // Sennrich 2019)

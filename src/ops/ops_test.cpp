@@ -42,13 +42,13 @@ TEST(Linear, ActivatedInOnePassIsItsFormula) {
           at::Tensor bias = with_bias ? at::randn({70}).to(type) : at::Tensor();
           at::Tensor exact = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
           if (with_bias) exact = exact + bias.to(at::kDouble);
-          at::Tensor found = ops::linear_activated(x, weight, bias, activation);
+          at::Tensor found = ops::linear_activated(x, {weight, bias}, activation);
           EXPECT_EQ(found.scalar_type(), type);
           EXPECT_LT(relative_error(found, activate(exact, activation)), tolerance)
               << at::IntArrayRef(shape) << " " << static_cast<int>(activation) << " " << type;
         }
   at::Tensor x = at::randn({40, 8}).to(at::kBFloat16), weight = at::randn({8, 8}).to(at::kBFloat16);
-  EXPECT_TRUE(ops::linear_activated(x, weight.set_requires_grad(true), {}, Activation::gelu).requires_grad());
+  EXPECT_TRUE(ops::linear_activated(x, {weight.set_requires_grad(true), {}}, Activation::gelu).requires_grad());
 }
 
 TEST(Linear, ManyBlocksOfAWideWeight) {

@@ -128,7 +128,7 @@ struct RoundedRows {
   int32_t* sums;
 };
 
-// y[m, n] = sum_k x[m, k] w[n, k] + bias[n] of a packed weight (kernels/coding.h).
+// y[m, n] = bend(sum_k x[m, k] w[n, k] + bias[n]) of a packed weight (kernels/coding.h).
 struct QuantizedProduct {
   RoundedRows rows;
   int64_t n;
@@ -139,6 +139,7 @@ struct QuantizedProduct {
   int64_t y_stride;
   const void* bias;  // may be null
   Element y_type, bias_type;
+  Bend bend;
 };
 
 #define NURI_DECLARE_KERNELS(set)                                                                       \

@@ -29,8 +29,31 @@ inline Ints dot_small(Ints sum, Bytes codes, const int8_t* x) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 inline Vec to_floats(Ints sum) { return _mm256_cvtepi32_ps(sum); }
+inline Ints to_ints(Vec a) { return _mm256_cvtps_epi32(a); }
+inline Ints add_ints(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+inline Ints load_ints(const int32_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+inline void store_ints(int32_t* to, Ints a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), a); }
+inline void store_bytes(uint8_t* to, Bytes a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), a); }
+inline int32_t total_of(Ints a) {
+  int32_t lane[kLanes], sum = 0;
+  store_ints(lane, a);
+  for (int32_t value : lane) sum += value;
+  return sum;
+}
+inline void store_codes(int8_t* to, Ints a) {
+  const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(halves, halves));
+}
+inline Ints byte_of(Bytes codes, int i) {
+  return _mm256_and_si256(_mm256_srli_epi32(codes, 8 * i), _mm256_set1_epi32(0xFF));
+}
+inline Bytes joined(Ints a, Ints b, Ints c, Ints d) {
+  const __m256i low = _mm256_or_si256(a, _mm256_slli_epi32(b, 8)), high = _mm256_or_si256(c, _mm256_slli_epi32(d, 8));
+  return _mm256_or_si256(low, _mm256_slli_epi32(high, 16));
+}
 
 }  // namespace
 }  // namespace nuri::kernels::avx2
 
 #include "kernels/isa/quantized_product.inc"
+#include "kernels/isa/quantized_slab.inc"

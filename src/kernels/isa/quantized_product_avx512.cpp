@@ -21,3 +21,4 @@ inline Ints dot_small(Ints sum, Bytes codes, const int8_t* x) {
 }  // namespace nuri::kernels::avx512
 
 #include "kernels/isa/quantized_product.inc"
+#include "kernels/isa/quantized_slab.inc"

@@ -39,8 +39,45 @@ inline Ints dot_small(Ints sum, const Bytes& codes, const int8_t* x) { return do
 inline Vec to_floats(const Ints& sum) {
   return each([&](int i) { return static_cast<float>(sum.lane[i]); });
 }
+template <class F>
+inline Ints each_int(const F& f) {
+  Ints result;
+  for (int i = 0; i < kLanes; ++i) result.lane[i] = f(i);
+  return result;
+}
+// What no number of 32 bits is becomes the least one, as instructions for it do.
+inline Ints to_ints(const Vec& a) {
+  return each_int([&](int i) {
+    const float whole = __builtin_rintf(a.lane[i]);
+    return whole >= -0x1p31f && whole < 0x1p31f ? static_cast<int32_t>(whole) : INT32_MIN;
+  });
+}
+inline Ints add_ints(const Ints& a, const Ints& b) {
+  return each_int([&](int i) { return a.lane[i] + b.lane[i]; });
+}
+inline int32_t total_of(const Ints& a) {
+  int32_t sum = 0;
+  for (int32_t value : a.lane) sum += value;
+  return sum;
+}
+inline Ints load_ints(const int32_t* from) {
+  return each_int([&](int i) { return from[i]; });
+}
+inline void store_ints(int32_t* to, const Ints& a) { __builtin_memcpy(to, a.lane, sizeof a.lane); }
+inline void store_bytes(uint8_t* to, const Bytes& a) { __builtin_memcpy(to, a.byte, sizeof a.byte); }
+inline void store_codes(int8_t* to, const Ints& a) {
+  for (int i = 0; i < kLanes; ++i) to[i] = static_cast<int8_t>(a.lane[i]);
+}
+inline Ints byte_of(const Bytes& codes, int i) {
+  return each_int([&](int lane) { return codes.byte[lane * 4 + i]; });
+}
+inline Bytes joined(const Ints& a, const Ints& b, const Ints& c, const Ints& d) {
+  const Ints* parts[] = {&a, &b, &c, &d};
+  return each_byte([&](int i) { return parts[i % 4]->lane[i / 4]; });
+}
 
 }  // namespace
 }  // namespace nuri::kernels::scalar
 
 #include "kernels/isa/quantized_product.inc"
+#include "kernels/isa/quantized_slab.inc"

@@ -17,3 +17,4 @@ inline Ints dot_small(Ints sum, Bytes codes, const int8_t* x) { return dot(sum, 
 }  // namespace nuri::kernels::vnni
 
 #include "kernels/isa/quantized_product.inc"
+#include "kernels/isa/quantized_slab.inc"

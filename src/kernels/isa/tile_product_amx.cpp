@@ -1,6 +1,8 @@
 #include "kernels/isa/tiles_amx.h"
 
 #include "kernels/isa/exponential.inc"
+// Behind it, since it needs the above.
+#include "kernels/isa/bend.inc"
 
 // Products of bfloat16 in the tiles of AMX. A tile of the weight is 32 columns of 16 of its rows, as they lie in
 // memory; a tile of x holds 16 of its rows in columns, two neighbouring numbers of a row beside each other. Their
@@ -34,37 +36,6 @@ struct Panel {
     }
   }
 };
-
-// x/2 (1 + erf(x / sqrt 2)), the error function after Abramowitz and Stegun 7.1.26, within 1.5e-7. What is left of 1
-// for a great |x| is computed as such, so that small results keep their precision.
-inline Vec gelu(Vec x) {
-  const Vec a = mul(max(x, sub(zero(), x)), broadcast(0.70710678f));
-  const Vec t = div(broadcast(1.0f), fma(broadcast(0.3275911f), a, broadcast(1.0f)));
-  Vec p = broadcast(1.061405429f);
-  p = fma(p, t, broadcast(-1.453152027f));
-  p = fma(p, t, broadcast(1.421413741f));
-  p = fma(p, t, broadcast(-0.284496736f));
-  p = fma(p, t, broadcast(0.254829592f));
-  const Vec left = mul(mul(p, t), exponential(sub(zero(), mul(a, a))));  // 1 - erf(|x| / sqrt 2)
-  const Vec half = mul(broadcast(0.5f), x), below = mul(half, left);
-  // max(x, 0) - |x| left / 2, where `below` has the sign of x.
-  return _mm512_mask_sub_ps(below, _mm512_cmp_ps_mask(x, zero(), _CMP_GE_OQ), x, below);
-}
-
-inline Vec bent(Vec x, Bend bend) {
-  switch (bend) {
-    case Bend::gelu:
-      return gelu(x);
-    case Bend::gelu_tanh: {
-      const Vec inner = fma(mul(mul(broadcast(0.044715f), x), x), x, x);
-      return times_sigmoid(x, mul(broadcast(1.59576912f), inner));
-    }
-    case Bend::relu:
-      return max(x, zero());
-    default:
-      return x;
-  }
-}
 
 // Tiles of sums [2][16 columns, 16 rows] to rows of y, 32 columns of each.
 inline void finish(const float* sums, const Vec (&bias)[2], Bend bend, uint16_t* y, int64_t y_stride, int64_t rows) {
