@@ -28,14 +28,7 @@ list(FILTER parser_sources EXCLUDE REGEX "/src/train/|/kernels/(isa/)?(convert|f
 add_library(nuri_parsers STATIC ${parser_sources})
 target_link_libraries(nuri_parsers PUBLIC nuri_flags nuri_plain_libraries)
 target_precompile_headers(nuri_parsers PRIVATE cmake/pch_plain.h)
-# Several files at a time, since each spends most of its time on the same headers; not those of the models, whose files
-# name their parts alike.
 set_target_properties(nuri_parsers PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
-foreach(file ${parser_sources})
-  if(file MATCHES "/src/models/")
-    set_source_files_properties(${file} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-  endif()
-endforeach()
 # Without the checks of null pointers, which end the process anyway, and of alignment, which `make asan` makes: they
 # cost a third of the time to compile.
 target_compile_options(nuri_parsers PUBLIC -O1 -g1 -UNDEBUG -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer
