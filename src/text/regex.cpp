@@ -10,25 +10,26 @@
 #include "text/unicode.h"
 
 namespace nuri {
-namespace {
-
-constexpr uint32_t kMatchLimit = 10'000'000;  // steps of one match
-constexpr uint32_t kHeapLimit = 64 << 10;     // kilobytes
-constexpr size_t kMaxPattern = 1 << 20;
 
 template <auto kFree>
-struct Free {
+struct FreeBy {
   template <class T>
   void operator()(T* pointer) const {
     kFree(pointer);
   }
 };
 
+namespace {
+
+constexpr uint32_t kMatchLimit = 10'000'000;  // steps of one match
+constexpr uint32_t kHeapLimit = 64 << 10;     // kilobytes
+constexpr size_t kMaxPattern = 1 << 20;
+
 // What matching needs on each thread.
 struct Matcher {
-  std::unique_ptr<pcre2_match_data, Free<pcre2_match_data_free>> data{pcre2_match_data_create(1, nullptr)};
-  std::unique_ptr<pcre2_match_context, Free<pcre2_match_context_free>> context{pcre2_match_context_create(nullptr)};
-  std::unique_ptr<pcre2_jit_stack, Free<pcre2_jit_stack_free>> stack{
+  std::unique_ptr<pcre2_match_data, FreeBy<pcre2_match_data_free>> data{pcre2_match_data_create(1, nullptr)};
+  std::unique_ptr<pcre2_match_context, FreeBy<pcre2_match_context_free>> context{pcre2_match_context_create(nullptr)};
+  std::unique_ptr<pcre2_jit_stack, FreeBy<pcre2_jit_stack_free>> stack{
       pcre2_jit_stack_create(32 << 10, 16 << 20, nullptr)};
 
   Matcher() {
@@ -62,7 +63,7 @@ void visit_plain(std::string_view text, std::string_view wanted, const std::func
 }  // namespace
 
 struct Pattern::Code {
-  std::unique_ptr<pcre2_code, Free<pcre2_code_free>> code;
+  std::unique_ptr<pcre2_code, FreeBy<pcre2_code_free>> code;
 };
 
 Pattern Pattern::plain(std::string text, std::string where) {
@@ -78,7 +79,7 @@ Pattern Pattern::regex(std::string_view expression, std::string where) {
     throw Error(ErrorKind::unsupported, fmt::format("{}: found a pattern of {} bytes, expected at most {}", where,
                                                     expression.size(), kMaxPattern));
   const std::string translated = pcre2_from_oniguruma(expression, where);
-  std::unique_ptr<pcre2_compile_context, Free<pcre2_compile_context_free>> context(
+  std::unique_ptr<pcre2_compile_context, FreeBy<pcre2_compile_context_free>> context(
       pcre2_compile_context_create(nullptr));
   if (context) pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   int error = 0;

@@ -28,12 +28,27 @@ inline void store_bytes(uint8_t* to, Bytes a) { _mm512_storeu_si512(to, a); }
 inline void store_codes(int8_t* to, Ints a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(a));
 }
-inline Ints byte_of(Bytes codes, int i) {
-  return _mm512_and_si512(_mm512_srli_epi32(codes, static_cast<unsigned>(8 * i)), _mm512_set1_epi32(0xFF));
+
+using Halves = __m512i;
+inline Halves both(Ints a) {
+  return _mm512_or_si512(_mm512_and_si512(a, _mm512_set1_epi32(0xFFFF)), _mm512_slli_epi32(a, 16));
 }
-inline Bytes joined(Ints a, Ints b, Ints c, Ints d) {
-  const __m512i low = _mm512_or_si512(a, _mm512_slli_epi32(b, 8)), high = _mm512_or_si512(c, _mm512_slli_epi32(d, 8));
-  return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+// Numbers with 7 bits behind the point: those at even places, and those at odd ones, to bytes.
+inline Bytes interleaved(Halves even, Halves odd) {
+  const __m512i high = _mm512_set1_epi16(static_cast<int16_t>(0xFF00));
+  return _mm512_or_si512(_mm512_srli_epi16(even, 7), _mm512_and_si512(_mm512_slli_epi16(odd, 1), high));
+}
+inline Bytes recoded(Bytes codes, Halves factor, Halves offset) {
+  const __m512i even = _mm512_and_si512(codes, _mm512_set1_epi16(0xFF)), odd = _mm512_srli_epi16(codes, 8);
+  return interleaved(_mm512_add_epi16(_mm512_mullo_epi16(even, factor), offset),
+                     _mm512_add_epi16(_mm512_mullo_epi16(odd, factor), offset));
+}
+inline Bytes recoded_signed(Bytes codes, Halves factor, Halves offset) {
+  const __m512i signs = _mm512_xor_si512(codes, _mm512_set1_epi8(-128));
+  const __m512i even = _mm512_slli_epi16(signs, 8);
+  const __m512i odd = _mm512_and_si512(signs, _mm512_set1_epi16(static_cast<int16_t>(0xFF00)));
+  return interleaved(_mm512_add_epi16(_mm512_mulhrs_epi16(even, factor), offset),
+                     _mm512_add_epi16(_mm512_mulhrs_epi16(odd, factor), offset));
 }
 
 }  // namespace

@@ -44,12 +44,27 @@ inline void store_codes(int8_t* to, Ints a) {
   const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(halves, halves));
 }
-inline Ints byte_of(Bytes codes, int i) {
-  return _mm256_and_si256(_mm256_srli_epi32(codes, 8 * i), _mm256_set1_epi32(0xFF));
+
+using Halves = __m256i;
+inline Halves both(Ints a) {
+  return _mm256_or_si256(_mm256_and_si256(a, _mm256_set1_epi32(0xFFFF)), _mm256_slli_epi32(a, 16));
 }
-inline Bytes joined(Ints a, Ints b, Ints c, Ints d) {
-  const __m256i low = _mm256_or_si256(a, _mm256_slli_epi32(b, 8)), high = _mm256_or_si256(c, _mm256_slli_epi32(d, 8));
-  return _mm256_or_si256(low, _mm256_slli_epi32(high, 16));
+// Numbers with 7 bits behind the point: those at even places, and those at odd ones, to bytes.
+inline Bytes interleaved(Halves even, Halves odd) {
+  const __m256i high = _mm256_set1_epi16(static_cast<int16_t>(0xFF00));
+  return _mm256_or_si256(_mm256_srli_epi16(even, 7), _mm256_and_si256(_mm256_slli_epi16(odd, 1), high));
+}
+inline Bytes recoded(Bytes codes, Halves factor, Halves offset) {
+  const __m256i even = _mm256_and_si256(codes, _mm256_set1_epi16(0xFF)), odd = _mm256_srli_epi16(codes, 8);
+  return interleaved(_mm256_add_epi16(_mm256_mullo_epi16(even, factor), offset),
+                     _mm256_add_epi16(_mm256_mullo_epi16(odd, factor), offset));
+}
+inline Bytes recoded_signed(Bytes codes, Halves factor, Halves offset) {
+  const __m256i signs = _mm256_xor_si256(codes, _mm256_set1_epi8(-128));
+  const __m256i even = _mm256_slli_epi16(signs, 8);
+  const __m256i odd = _mm256_and_si256(signs, _mm256_set1_epi16(static_cast<int16_t>(0xFF00)));
+  return interleaved(_mm256_add_epi16(_mm256_mulhrs_epi16(even, factor), offset),
+                     _mm256_add_epi16(_mm256_mulhrs_epi16(odd, factor), offset));
 }
 
 }  // namespace

@@ -68,12 +68,24 @@ inline void store_bytes(uint8_t* to, const Bytes& a) { __builtin_memcpy(to, a.by
 inline void store_codes(int8_t* to, const Ints& a) {
   for (int i = 0; i < kLanes; ++i) to[i] = static_cast<int8_t>(a.lane[i]);
 }
-inline Ints byte_of(const Bytes& codes, int i) {
-  return each_int([&](int lane) { return codes.byte[lane * 4 + i]; });
+
+struct Halves {
+  int16_t lane[kLanes];
+};
+inline Halves both(const Ints& a) {
+  Halves result;
+  for (int i = 0; i < kLanes; ++i) result.lane[i] = static_cast<int16_t>(a.lane[i]);
+  return result;
 }
-inline Bytes joined(const Ints& a, const Ints& b, const Ints& c, const Ints& d) {
-  const Ints* parts[] = {&a, &b, &c, &d};
-  return each_byte([&](int i) { return parts[i % 4]->lane[i / 4]; });
+inline Bytes recoded(const Bytes& codes, const Halves& factor, const Halves& offset) {
+  return each_byte(
+      [&](int i) { return static_cast<uint16_t>(codes.byte[i] * factor.lane[i / 4] + offset.lane[i / 4]) >> 7; });
+}
+inline Bytes recoded_signed(const Bytes& codes, const Halves& factor, const Halves& offset) {
+  return each_byte([&](int i) {
+    const int product = ((codes.byte[i] - 128) * factor.lane[i / 4] + 64) >> 7;
+    return static_cast<uint16_t>(product + offset.lane[i / 4]) >> 7;
+  });
 }
 
 }  // namespace
