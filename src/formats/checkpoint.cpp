@@ -132,4 +132,8 @@ std::span<std::byte> Checkpoint::data(const TensorInfo& tensor) const { return s
 
 const fs::path& Checkpoint::file_of(const TensorInfo& tensor) const { return shard_of(tensor).path(); }
 
+void Checkpoint::use_large_pages() {
+  for (const SafetensorsFile& file : files_) large_pages_.emplace_back(file.bytes());
+}
+
 }  // namespace nuri

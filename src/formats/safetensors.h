@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/large_pages.h"
 #include "formats/dtype.h"
 
 namespace nuri {
@@ -53,6 +54,7 @@ class SafetensorsFile {
   std::span<std::byte> data(const TensorInfo& tensor) const;
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
   const std::filesystem::path& path() const { return file_.path(); }
+  std::span<std::byte> bytes() const { return file_.bytes(); }
 
  private:
   MappedFile file_;
@@ -81,6 +83,9 @@ class Checkpoint {
   // As given to open().
   const std::filesystem::path& path() const { return path_; }
 
+  // For who reads all tensors again and again: see LargePages.
+  void use_large_pages();
+
  private:
   Checkpoint(std::filesystem::path path, std::vector<SafetensorsFile> files);
   static Checkpoint open_sharded(const std::filesystem::path& path, const std::filesystem::path& index);
@@ -95,6 +100,7 @@ class Checkpoint {
   std::vector<TensorInfo> tensors_;
   std::unordered_map<std::string_view, Place> by_name_;
   size_t total_bytes_ = 0;
+  std::vector<LargePages> large_pages_;  // behind the files: ends before they do
 };
 
 // A tensor to write: `data` points to the product of `shape` times size_of(dtype) bytes, row-major.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/large_pages.h"
 #include "kernels/quantized.h"
 #include "ops/kernel_access.h"
 
@@ -12,8 +13,11 @@ namespace nuri::ops {
 std::shared_ptr<const PackedWeight> pack(const at::Tensor& weight, kernels::Coding coding) {
   at::Tensor w = weight.contiguous();
   int64_t n = w.size(0), k = w.size(1);
-  auto packed = std::make_shared<PackedWeight>(
-      PackedWeight{coding, n, k, at::empty({kernels::quantized_bytes(coding, n, k)}, at::kByte)});
+  const int64_t size = kernels::quantized_bytes(coding, n, k);
+  auto memory = allocate_in_large_pages(static_cast<size_t>(size));
+  at::Tensor bytes = at::from_blob(
+      memory.get(), {size}, [memory](void*) {}, at::TensorOptions(at::kByte));
+  auto packed = std::make_shared<PackedWeight>(PackedWeight{coding, n, k, bytes});
   kernels::quantize(coding, n, k, {w.const_data_ptr(), element_of(w), k}, packed->bytes.mutable_data_ptr());
   return packed;
 }

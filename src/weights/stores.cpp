@@ -292,6 +292,18 @@ void CheckpointStore::expect_room() const {
   expect_memory(bytes, folder_.string() + ": the weights", arithmetic);
 }
 
+void CheckpointStore::use_large_pages() {
+  const auto is_view = [&](const TensorInfo& info) {
+    return !options_.dtype || file_dtype(*options_.dtype) == info.dtype;
+  };
+  int64_t views = 0, all = 0;
+  for (const auto& [name, source] : tensors_) {
+    all += static_cast<int64_t>(source.info.size);
+    if (is_view(source.info)) views += static_cast<int64_t>(source.info.size);
+  }
+  if (options_.device.is_cpu() && !options_.coding && 2 * views > all) checkpoint_->use_large_pages();
+}
+
 at::Tensor ShapeStore::take(const std::string& name, at::IntArrayRef shape, const Init&) {
   int64_t bytes = static_cast<int64_t>(c10::elementSize(dtype_));
   bool fits = true;

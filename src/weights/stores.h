@@ -66,6 +66,10 @@ class CheckpointStore : public WeightStore {
   // Mapped ones cost page cache only, which gives way.
   void expect_room() const;
 
+  // For a model that stays: moves the weights that are views of the files to large pages (Checkpoint::use_large_pages),
+  // if most of them are.
+  void use_large_pages();
+
  private:
   // What a canonical name stands for: a tensor of the file [groups * total * n, ...], of which it is the rows
   // [begin, begin + share) * n of every group.
@@ -80,7 +84,7 @@ class CheckpointStore : public WeightStore {
   void add_parts(const TensorInfo& info, const FusedTensor& split, const NameRules& rules);
 
   std::filesystem::path folder_;
-  std::shared_ptr<const Checkpoint> checkpoint_;
+  std::shared_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<CodedMatrices> coded_;  // null: all tensors are numbers
   LoadOptions options_;
   std::map<std::string, Source, std::less<>> tensors_;  // by canonical name

@@ -1,0 +1,58 @@
+#include "base/large_pages.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+
+#include "base/file.h"
+#include "base/test_support.h"
+
+namespace nuri {
+namespace {
+
+// Numbers that tell where they stand.
+std::string numbered(size_t bytes) {
+  std::string text(bytes, '\0');
+  for (size_t i = 0; i + 8 <= bytes; i += 8) std::memcpy(text.data() + i, &i, 8);
+  return text;
+}
+
+TEST(LargePages, AMappedFileStaysWhatItIs) {
+  TestFolder folder;
+  for (size_t size : {size_t{0}, size_t{4096}, size_t{5} << 20, (size_t{70} << 20) + 4104}) {
+    const std::string text = numbered(size);
+    folder.write("weights", text);
+    MappedFile file(folder / "weights");
+    LargePages pages(file.bytes());
+    LargePages moved(std::move(pages));
+    // Before, while and after they move.
+    EXPECT_EQ(std::memcmp(file.bytes().data(), text.data(), size), 0) << size;
+    moved.wait();
+    EXPECT_EQ(std::memcmp(file.bytes().data(), text.data(), size), 0) << size;
+    EXPECT_LE(moved.moved(), size);
+    // It is the process's own, as a private mapping is.
+    if (size > 0) file.bytes()[size / 2] = std::byte{7};
+  }
+  EXPECT_EQ(read_file(folder / "weights"), numbered((size_t{70} << 20) + 4104));
+}
+
+TEST(LargePages, StopWhenNobodyWaits) {
+  TestFolder folder;
+  folder.write("weights", numbered(size_t{40} << 20));
+  MappedFile file(folder / "weights");
+  { LargePages pages(file.bytes()); }
+  EXPECT_EQ(std::memcmp(file.bytes().data(), numbered(64).data(), 64), 0);
+}
+
+TEST(LargePages, AnySizeIsAllocated) {
+  for (size_t size : {size_t{0}, size_t{1}, size_t{100}, (size_t{2} << 20) - 1, (size_t{5} << 20) + 3}) {
+    auto memory = allocate_in_large_pages(size);
+    ASSERT_NE(memory, nullptr);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.get()) % 64, 0U);
+    std::memset(memory.get(), 1, size);
+  }
+}
+
+}  // namespace
+}  // namespace nuri
