@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "base/error.h"
@@ -138,6 +139,19 @@ void quantize_row(Coding coding, const float* numbers, int64_t k, const Panel& p
   }
 }
 
+// The 32 codes of one row and group.
+void set_codes(Coding coding, uint8_t* codes, int64_t group, int64_t row, const uint8_t* from) {
+  uint8_t* const at = codes + group * group_code_bytes(coding) + row * 4;
+  for (int64_t quad = 0; quad < kCodeGroup / 4; ++quad) {
+    if (!is_four_bits(coding)) {
+      std::memcpy(at + quad * 64, from + quad * 4, 4);
+    } else if (quad < 4) {
+      for (int64_t i = 0; i < 4; ++i)
+        at[quad * 64 + i] = static_cast<uint8_t>(from[quad * 4 + i] | from[16 + quad * 4 + i] << 4);
+    }
+  }
+}
+
 void check_sizes(const char* who, int64_t n, int64_t k) {
   if (n < 0 || k < 0)
     throw Error(ErrorKind::internal, fmt::format("{}: sizes: found n {}, k {}, expected 0 or more", who, n, k));
@@ -173,6 +187,23 @@ void quantize(Coding coding, int64_t n, int64_t k, ConstRows w, void* packed) {
       }
     }
   });
+}
+
+void pack_panel(Coding coding, int64_t n, int64_t k, int64_t panel, const GivenCodes& given, void* packed) {
+  check_sizes("pack_panel", n, k);
+  const int64_t groups = count_groups(k);
+  const Panel at = panel_at(coding, n, k, packed, panel);
+  for (int64_t row = 0; row < std::min(kPanelRows, n - panel * kPanelRows); ++row) {
+    if (coding == Coding::int8_rows) store_one(Float32{}, at.scales + row * 4, given.scales[row]);
+    for (int64_t group = 0; group < groups; ++group) {
+      const int64_t i = row * groups + group;
+      set_codes(coding, at.codes, group, row, given.codes + i * kCodeGroup);
+      if (coding == Coding::int8_rows) continue;
+      const int64_t places = coding == Coding::int4_ranges ? 2 : 1;
+      stored_half(at.scales, group * places * kPanelRows + row, given.scales[i]);
+      if (places == 2) stored_half(at.scales, (group * 2 + 1) * kPanelRows + row, given.least[i]);
+    }
+  }
 }
 
 void dequantize(Coding coding, int64_t n, int64_t k, const void* packed, int64_t begin, int64_t end, float* rows) {

@@ -23,6 +23,17 @@ int64_t quantized_bytes(Coding coding, int64_t n, int64_t k);
 // beyond float16, Error(internal) for negative sizes or a stride shorter than a row.
 void quantize(Coding coding, int64_t n, int64_t k, ConstRows w, void* packed);
 
+// The codes of one panel's rows, chosen by somebody else: a published file.
+struct GivenCodes {
+  const uint8_t* codes;  // [rows, count_groups(k) * 32], 0 behind column k
+  const float* scales;   // [rows, groups]; of int8_rows [rows]
+  const float* least;    // of int4_ranges, [rows, groups]
+};
+
+// Packs them as the panel's rows, 16 or what is left of n. `packed` has quantized_bytes, and bytes of 0 in this panel.
+// Throws Error(format) for a scale beyond float16.
+void pack_panel(Coding coding, int64_t n, int64_t k, int64_t panel, const GivenCodes& given, void* packed);
+
 // Rows [begin, end) of a packed weight [n, k] in float32, one after the other: what its codes mean.
 void dequantize(Coding coding, int64_t n, int64_t k, const void* packed, int64_t begin, int64_t end, float* rows);
 

@@ -74,6 +74,19 @@ at::Tensor initialised(const std::string& name, at::IntArrayRef shape, const Ini
   return tensor;
 }
 
+// The name of each weight of a fused tensor, and its rows.
+template <class Rows>
+std::vector<std::pair<std::string_view, Rows>> parts_of(const FusedTensor& split) {
+  std::vector<int64_t> shares = split.shares;
+  if (shares.empty()) shares.assign(split.to.size(), 1);
+  const int64_t total = std::accumulate(shares.begin(), shares.end(), int64_t{0});
+  std::vector<std::pair<std::string_view, Rows>> parts;
+  int64_t begin = 0;
+  for (size_t i = 0; i < split.to.size(); begin += shares[i++])
+    parts.emplace_back(split.to[i], Rows{split.groups, begin, shares[i], total});
+  return parts;
+}
+
 // Files with an unpadded header put tensors at odd addresses; those are copied once.
 bool is_aligned(std::span<const std::byte> bytes, DType dtype) {
   return reinterpret_cast<uintptr_t>(bytes.data()) % size_of(dtype) == 0;
@@ -141,9 +154,11 @@ CheckpointStore::CheckpointStore(const std::filesystem::path& folder, const Name
       checkpoint_(std::make_shared<Checkpoint>(Checkpoint::open(folder))),
       coded_(open_coded_matrices(checkpoint_)),
       options_(options) {
+  if (coded_ && !options_.dtype) options_.dtype = coded_->dtype();
+  std::set<std::string> matrices;
   for (const auto& info : checkpoint_->tensors()) {
     if (auto matrix = coded_ ? coded_->matrix_of(info.name) : std::nullopt) {
-      add_matrix(*matrix, rules);
+      if (matrices.insert(*matrix).second) add_coded(*matrix, rules);
       continue;
     }
     auto split = std::find_if(rules.splits.begin(), rules.splits.end(),
@@ -157,47 +172,52 @@ CheckpointStore::CheckpointStore(const std::filesystem::path& folder, const Name
 
 void CheckpointStore::add(const std::string& name, Source source, const NameRules& rules) {
   if (is_ignored(name, rules.ignored)) return;
+  const bool coded = matrices_.contains(name);
   auto [previous, fresh] = tensors_.emplace(name, source);
-  if (!fresh)
-    throw Error(ErrorKind::format, fmt::format("{}: found both {} and {}, which name the same weight", folder_.string(),
-                                               previous->second.info.name, source.info.name));
+  if (coded || !fresh)
+    throw Error(ErrorKind::format,
+                fmt::format("{}: found both {} and {}, which name the same weight", folder_.string(),
+                            coded ? matrices_.at(name).published : previous->second.info.name, source.info.name));
 }
 
-void CheckpointStore::add_matrix(const std::string& published, const NameRules& rules) {
-  for (const FusedTensor& split : rules.splits)
-    if (fit(published, split.from))
-      throw Error(ErrorKind::unsupported,
-                  fmt::format("{}: found the matrix {}, which holds several, in codes, expected "
-                              "numbers",
-                              folder_.string(), published));
-  std::string name = canonical_name(published, rules.renames);
+void CheckpointStore::add_matrix(const std::string& name, CodedSource source, const NameRules& rules) {
   if (is_ignored(name, rules.ignored)) return;
-  auto [known, fresh] = matrices_.emplace(std::move(name), published);
-  if (known->second != published)
-    throw Error(ErrorKind::format, fmt::format("{}: found both {} and {}, which name the same matrix", folder_.string(),
-                                               known->second, published));
+  auto plain = tensors_.find(name);
+  auto [previous, fresh] = matrices_.emplace(name, source);
+  if (plain != tensors_.end() || !fresh)
+    throw Error(ErrorKind::format,
+                fmt::format("{}: found both {} and {} in codes, which name the same weight", folder_.string(),
+                            fresh ? plain->second.info.name : previous->second.published, source.published));
+}
+
+// A matrix that holds several is read as numbers, of which each takes its rows.
+void CheckpointStore::add_coded(const std::string& published, const NameRules& rules) {
+  auto split =
+      std::ranges::find_if(rules.splits, [&](const FusedTensor& s) { return fit(published, s.from).has_value(); });
+  if (split == rules.splits.end()) return add_matrix(canonical_name(published, rules.renames), {published}, rules);
+  Fit found = *fit(published, split->from);
+  for (const auto& [to, rows] : parts_of<Rows>(*split)) add_matrix(renamed(to, found), {published, rows}, rules);
 }
 
 void CheckpointStore::add_parts(const TensorInfo& info, const FusedTensor& split, const NameRules& rules) {
-  std::vector<int64_t> shares = split.shares;
-  if (shares.empty()) shares.assign(split.to.size(), 1);
-  int64_t total = std::accumulate(shares.begin(), shares.end(), int64_t{0});
-  if (info.shape.empty() || info.shape[0] % (split.groups * total) != 0)
-    throw Error(ErrorKind::format,
-                fmt::format("{}: tensor {}: found shape [{}], expected a multiple of {} rows", folder_.string(),
-                            info.name, fmt::join(info.shape, ", "), split.groups * total));
+  const auto parts = parts_of<Rows>(split);
+  const int64_t total = split.groups * parts.front().second.total;
+  if (info.shape.empty() || info.shape[0] % total != 0)
+    throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found shape [{}], expected a multiple of {} rows",
+                                               folder_.string(), info.name, fmt::join(info.shape, ", "), total));
   Fit found = *fit(info.name, split.from);
-  int64_t begin = 0;
-  for (size_t i = 0; i < split.to.size(); begin += shares[i++]) {
-    Source source{info, info.shape, split.groups, begin, shares[i], total};
-    source.shape[0] = info.shape[0] / total * shares[i];
-    add(renamed(split.to[i], found), std::move(source), rules);
+  for (const auto& [to, rows] : parts) {
+    Source source{info, info.shape, rows};
+    source.shape[0] = info.shape[0] / rows.total * rows.share;
+    add(renamed(to, found), std::move(source), rules);
   }
 }
 
 bool CheckpointStore::has(const std::string& name) const { return tensors_.contains(name) || matrices_.contains(name); }
 
 bool CheckpointStore::differs(const std::string& name, const std::string& tied) {
+  if (matrices_.contains(name) && has(tied)) return true;  // numbers and their codes are not the same
+  if (matrices_.contains(tied) && has(name)) return true;
   auto own = tensors_.find(name), other = tensors_.find(tied);
   if (own == tensors_.end() || other == tensors_.end()) return false;
   const TensorInfo &a = own->second.info, &b = other->second.info;
@@ -208,7 +228,28 @@ bool CheckpointStore::differs(const std::string& name, const std::string& tied) 
   return true;
 }
 
+at::Tensor CheckpointStore::Rows::of(const at::Tensor& whole, at::IntArrayRef shape) const {
+  if (total == 1) return whole.reshape(shape);
+  return whole.view({groups, total, -1}).narrow(1, begin, share).reshape(shape);
+}
+
+// A view of the file where its address allows one.
+at::Tensor CheckpointStore::mapped(const TensorInfo& info) const {
+  auto options = at::TensorOptions().dtype(torch_dtype(info.dtype));
+  auto bytes = checkpoint_->data(info);
+  if (is_aligned(bytes, info.dtype))
+    return at::from_blob(
+        bytes.data(), info.shape, [keep = checkpoint_](void*) {}, options);
+  at::Tensor tensor = at::empty(info.shape, options);
+  std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
+  return tensor;
+}
+
 at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape, const Init&) {
+  if (auto matrix = matrices_.find(name); matrix != matrices_.end()) {
+    taken_.insert(name);
+    return take_numbers(matrix->second, shape);
+  }
   auto found = tensors_.find(name);
   if (found == tensors_.end())
     throw Error(ErrorKind::format, fmt::format("{}: tensor {} not found, expected shape [{}]", folder_.string(), name,
@@ -225,27 +266,29 @@ at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape,
   taken_.insert(name);
   if (options_.device.is_meta())
     return at::empty(shape, at::TensorOptions().dtype(options_.dtype.value_or(dtype)).device(at::kMeta));
+  return source.rows.of(mapped(info), shape).to(options_.device, options_.dtype.value_or(dtype));
+}
 
-  auto bytes = checkpoint_->data(info);
-  at::Tensor tensor;
-  if (is_aligned(bytes, info.dtype)) {
-    tensor = at::from_blob(
-        bytes.data(), info.shape, [keep = checkpoint_](void*) {}, at::TensorOptions().dtype(dtype));
-  } else {
-    tensor = at::empty(info.shape, at::TensorOptions().dtype(dtype));
-    std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
-  }
-  if (source.total > 1)
-    tensor = tensor.view({source.groups, source.total, -1}).narrow(1, source.begin, source.share).reshape(shape);
-  return tensor.to(options_.device, options_.dtype.value_or(dtype));
+// Codes of a matrix whose numbers a model wants: a convolution's, say.
+at::Tensor CheckpointStore::take_numbers(const CodedSource& source, at::IntArrayRef shape) const {
+  const auto& [published, rows] = source;
+  if (shape.size() < 2 || shape[0] % (rows.groups * rows.share) != 0)
+    throw Error(ErrorKind::format, fmt::format("{}: found the matrix {} in codes, expected numbers [{}]",
+                                               folder_.string(), published, fmt::join(shape, ", ")));
+  const int64_t n = shape[0] / rows.share * rows.total, k = c10::multiply_integers(shape.slice(1));
+  coded_->check(published, n, k);
+  if (options_.device.is_meta())
+    return at::empty(shape, at::TensorOptions().dtype(options_.dtype.value_or(at::kHalf)).device(at::kMeta));
+  return rows.of(coded_->numbers(published, n, k, options_.dtype), shape).to(options_.device);
 }
 
 std::optional<WeightStore::Codes> CheckpointStore::codes(const std::string& name, int64_t n, int64_t k) {
   auto matrix = matrices_.find(name);
-  if (matrix == matrices_.end()) return {};
+  if (matrix == matrices_.end() || matrix->second.rows.total > 1 || options_.device.is_meta()) return {};
+  auto codes = coded_->read(matrix->second.published, n, k);
+  if (!codes) return {};
   taken_.insert(name);
-  Codes codes = coded_->read(matrix->second, n, k);
-  codes.dtype = options_.dtype.value_or(codes.dtype);
+  codes->dtype = options_.dtype.value_or(codes->dtype);
   return codes;
 }
 
@@ -257,12 +300,12 @@ std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) 
 }
 
 void CheckpointStore::expect_all_taken() const {
-  for (const auto& [name, published] : matrices_)
+  for (const auto& [name, source] : matrices_)
     if (!taken_.contains(name))
-      throw Error(ErrorKind::format,
-                  fmt::format("{}: found the matrix {}, which this model does not have", folder_.string(), published));
+      throw Error(ErrorKind::format, fmt::format("{}: found the matrix {}, which this model does not have",
+                                                 folder_.string(), source.published));
   for (const auto& [name, source] : tensors_)
-    if (!taken_.contains(name))
+    if (!taken_.contains(name) && !(coded_ && coded_->is_idle(source.info)))
       throw Error(ErrorKind::format,
                   fmt::format("{}: found the tensor {} of shape [{}], which this model does not have", folder_.string(),
                               source.info.name, fmt::join(source.info.shape, ", ")));
@@ -271,6 +314,7 @@ void CheckpointStore::expect_all_taken() const {
 void CheckpointStore::expect_room() const {
   if (!options_.device.is_cpu()) return;
   int64_t count = 0, bytes = 0, packed = 0;
+  for (const auto& [name, source] : matrices_) packed += coded_->copied_bytes(source.published, options_.dtype);
   for (const auto& [name, source] : tensors_) {
     const TensorInfo& info = source.info;
     if (auto codes = coding(name); codes && info.shape.size() == 2)

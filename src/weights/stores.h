@@ -71,24 +71,35 @@ class CheckpointStore : public WeightStore {
   void use_large_pages();
 
  private:
-  // What a canonical name stands for: a tensor of the file [groups * total * n, ...], of which it is the rows
-  // [begin, begin + share) * n of every group.
+  // Which rows of a published tensor [groups * total * n, ...] a canonical name stands for: [begin, begin + share) * n
+  // of every group.
+  struct Rows {
+    int64_t groups = 1, begin = 0, share = 1, total = 1;
+    at::Tensor of(const at::Tensor& whole, at::IntArrayRef shape) const;
+  };
   struct Source {
     TensorInfo info;
     std::vector<int64_t> shape;
-    int64_t groups = 1, begin = 0, share = 1, total = 1;
-    int64_t elements() const { return info.elements() / total * share; }
+    Rows rows = {};
+    int64_t elements() const { return info.elements() / rows.total * rows.share; }
+  };
+  struct CodedSource {
+    std::string published;
+    Rows rows = {};
   };
   void add(const std::string& name, Source source, const NameRules& rules);
-  void add_matrix(const std::string& published, const NameRules& rules);
+  void add_matrix(const std::string& name, CodedSource source, const NameRules& rules);
   void add_parts(const TensorInfo& info, const FusedTensor& split, const NameRules& rules);
+  void add_coded(const std::string& published, const NameRules& rules);
+  at::Tensor take_numbers(const CodedSource& source, at::IntArrayRef shape) const;
+  at::Tensor mapped(const TensorInfo& info) const;
 
   std::filesystem::path folder_;
   std::shared_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<CodedMatrices> coded_;  // null: all tensors are numbers
   LoadOptions options_;
   std::map<std::string, Source, std::less<>> tensors_;  // by canonical name
-  std::map<std::string, std::string> matrices_;         // in codes: published names by canonical ones
+  std::map<std::string, CodedSource> matrices_;         // in codes, by canonical name
   std::set<std::string> taken_;
 };
 
