@@ -28,7 +28,7 @@ struct Scheme {
 // and of all:
 //   m.weight_scale       [n, g], [n, 1] or [1]
 //   m.weight_g_idx       [k]                 each column's group, or -1 throughout: they stand in order
-// Scales of activations (m.input_scale, m.input_zero_point) are not needed: products round each token by its own.
+// Scales of activations (m.input_scale, m.input_zero_point) are not needed: products find their own.
 class CompressedTensors : public PublishedMatrices {
  public:
   CompressedTensors(std::shared_ptr<const Checkpoint> checkpoint, const ConfigReader& config,

@@ -54,12 +54,16 @@ std::optional<std::vector<int32_t>> groups_of_blocks(const PublishedMatrix& matr
   return groups;
 }
 
-bool fits_half(float value) {
-  uint16_t half;
-  float back;
-  kernels::convert(&value, kernels::Element::float32, &half, kernels::Element::float16, 1);
-  kernels::convert(&half, kernels::Element::float16, &back, kernels::Element::float32, 1);
-  return std::isfinite(back) && std::abs(back - value) <= 0x1p-11f * std::abs(value);
+// Whether float16 holds each of them to 2^-11.
+bool fit_half(const std::vector<float>& values) {
+  const auto count = static_cast<int64_t>(values.size());
+  std::vector<uint16_t> halves(values.size());
+  std::vector<float> back(values.size());
+  kernels::convert(values.data(), kernels::Element::float32, halves.data(), kernels::Element::float16, count);
+  kernels::convert(halves.data(), kernels::Element::float16, back.data(), kernels::Element::float32, count);
+  for (size_t i = 0; i < values.size(); ++i)
+    if (!(std::abs(back[i] - values[i]) <= 0x1p-11f * std::abs(values[i]))) return false;
+  return true;
 }
 
 float least_of(const PublishedMatrix& matrix, size_t i) {
@@ -67,10 +71,11 @@ float least_of(const PublishedMatrix& matrix, size_t i) {
 }
 
 bool all_scales_fit(const PublishedMatrix& matrix, Coding coding) {
-  for (size_t i = 0; i < matrix.scales.size(); ++i)
-    if (!fits_half(matrix.scales[i]) || (coding == Coding::int4_ranges && !fits_half(least_of(matrix, i))))
-      return false;
-  return true;
+  if (!fit_half(matrix.scales)) return false;
+  if (coding != Coding::int4_ranges) return true;
+  std::vector<float> least(matrix.scales.size());
+  for (size_t i = 0; i < least.size(); ++i) least[i] = least_of(matrix, i);
+  return fit_half(least);
 }
 
 bool all_zeros_are(const PublishedMatrix& matrix, int offset) {
