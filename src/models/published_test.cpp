@@ -58,15 +58,15 @@ TEST_P(Published, CodesMeanTheSameNumbers) {
     if (!codes) continue;
     at::Tensor numbers = store.take(name, shape, {});
     at::Tensor found = ops::unpack({codes->coding, shape[0], shape[1], codes->bytes}, numbers);
-    // The numbers are rounded to the type of the scales, at worst bfloat16; the codes' least ones to float16.
-    EXPECT_LE((found - numbers).abs().max().item<float>(), 0x1p-9f * numbers.abs().max().item<float>()) << name;
+    // The numbers are rounded to the type of the scales, by 2^-8 at worst (bfloat16); the codes' least ones to float16.
+    EXPECT_LE((found - numbers).abs().max().item<float>(), 0x1.4p-8f * numbers.abs().max().item<float>()) << name;
   }
 }
 
 TEST_P(Published, LogitsAreTheReferences) {
   // Products with codes round what they multiply to 8 bits.
-  const bool numbers = matrices_.front()["coding"] == "numbers";
-  EXPECT_LT(error_of(folder_), numbers ? 1e-4 : 3e-2);
+  const bool coded = std::ranges::any_of(matrices_, [](const Json& matrix) { return matrix["coding"] != "numbers"; });
+  EXPECT_LT(error_of(folder_), coded ? 5e-2 : 1e-4);
 }
 
 TEST_P(Published, LogitsOfTheNumbersAreTheReferences) {
@@ -77,7 +77,7 @@ TEST_P(Published, LogitsOfTheNumbersAreTheReferences) {
     tensors.push_back({name, store.take(name, shape_of(matrix), {}).clone()});
   SafetensorsFile file(folder_ / "model.safetensors");
   for (const TensorInfo& info : file.tensors()) {
-    if (!store.has(info.name)) continue;
+    if (!store.has(info.name) || matrices_.contains(info.name)) continue;
     at::Tensor tensor = store.take(info.name, info.shape, {}).clone();
     // A bias of zeros stands behind matrices that have none in the model.
     if (!info.name.ends_with(".bias") || tensor.any().item<bool>()) tensors.push_back({info.name, tensor});

@@ -46,7 +46,8 @@ class PublishedMethods : public testing::Test {
     write_safetensors(folder_ / "model.safetensors", data);
   }
   // [16, 64] of GPTQ, in two groups; the tensor named as `other` in place of its own.
-  void write_gptq(const Part& other = {}) {
+  void write_gptq() { write_gptq(Part{}); }
+  void write_gptq(const Part& other) {
     std::vector<Part> tensors = {{"m.qweight", DType::I32, {8, 16}},
                                  {"m.qzeros", DType::I32, {2, 2}},
                                  {"m.scales", DType::F16, {2, 16}},

@@ -133,7 +133,7 @@ class Case:
     method: dict
     bits: int
     group_size: int
-    coding: str  # how Nuri is to read the matrices
+    coding: str  # how Nuri is to read the matrices of several groups
     symmetric: bool = True
     shuffled: bool = False
     stores_order: bool = False
@@ -209,6 +209,15 @@ CASES = {
 }
 
 
+def coding_of(case, codes):
+    """How Nuri is to read a matrix: where all columns are one group, their order does not matter."""
+    if codes.scales.shape[1] > 1:
+        return case.coding
+    if case.shuffled:
+        return "int4_groups" if case.symmetric else "int4_ranges"
+    return "int8_rows" if case.coding == "int8_groups" else case.coding
+
+
 def make(case, seed, folder):
     torch.manual_seed(seed)
     model = (t.LlamaForCausalLM if case.family == "llama" else t.Qwen2ForCausalLM)(case.config()).eval()
@@ -228,7 +237,7 @@ def make(case, seed, folder):
             numbers = codes.numbers().float().contiguous()
             parameter.copy_(numbers)
             matrices[name] = {"shape": list(numbers.shape), "crc32": zlib.crc32(numbers.numpy().tobytes()),
-                              "coding": case.coding}
+                              "coding": coding_of(case, codes)}
         inputs = {"input_ids": torch.randint(0, 16, (2, 11))}
         logits = model(**inputs).logits.float().contiguous()
     config = model.config.to_dict() | {"architectures": [type(model).__name__], "quantization_config": case.method,
@@ -278,13 +287,15 @@ def check(binary, count):
             with tempfile.TemporaryDirectory() as folder:
                 folder = pathlib.Path(folder)
                 expected = make(case, seed, folder)
+                matrices = json.loads((folder / "matrices.json").read_text())
                 command = [binary, "forward", folder, folder / "inputs.safetensors", "-o",
                            folder / "found.safetensors", "--dtype", "float32"]
                 subprocess.run(command, check=True)
                 found = load_file(folder / "found.safetensors")["logits"]
             worst = max(worst, ((found - expected).abs().max() / expected.abs().max()).item())
         # Products with codes round what they multiply to 8 bits.
-        allowed = 1e-4 if case.coding == "numbers" else 3e-2
+        coded = any(matrix["coding"] != "numbers" for matrix in matrices.values())
+        allowed = 5e-2 if coded else 1e-4
         failures += not worst < allowed
         print(f"{name}: {worst:.2e} of the greatest logit, {allowed:.0e} allowed")
     return failures
