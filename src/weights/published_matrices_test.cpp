@@ -144,6 +144,7 @@ TEST_F(PublishedMethods, PartsOfTheOthersHaveToFitToo) {
          {"m.weight_zero_point", DType::I32, {2, 2}}});
   EXPECT_THAT(refusal(), HasSubstr("tensor m.weight_shape: found [16, 63], expected [16, 64]"));
   configure(compressed(R"({"num_bits": 8, "strategy": "channel"})", "int-quantized"));
+  write({words, scales});
   EXPECT_THAT(refusal(), HasSubstr("tensor m.weight_packed: found codes in words, expected what `format` tells"));
   write({{"m.weight", DType::I8, {16, 64}}, {"m.weight_scale", DType::F32, {16}}});
   EXPECT_THAT(refusal(), HasSubstr("tensor m.weight_scale: found shape [16], expected [16, 1]"));
