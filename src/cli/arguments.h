@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "base/config_reader.h"
+#include "tasks/speculate.h"
+
 namespace nuri::cli {
 
 // Whole numbers from `least` on, with a message that says what was found.
@@ -16,5 +19,10 @@ CLI::Validator at_least(int64_t least);
 // -> what the verb calls first once the command line is parsed.
 std::function<void()> add_pictures(CLI::App* verb, std::vector<std::string>& pictures,
                                    std::vector<std::string*> positionals, const std::string& description);
+
+// --speculate, --draft.
+void add_speculation_flags(CLI::App* verb, SpeculationOptions& options);
+// {"steps", "proposed", "accepted", "accepted_per_step"}
+Json speculation_json(const SpeculationCounts& counts);
 
 }  // namespace nuri::cli

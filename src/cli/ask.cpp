@@ -12,6 +12,7 @@ namespace nuri::cli {
 namespace {
 
 struct Flags : QuestionFlags {
+  SpeculationOptions speculation;
   std::optional<std::string> routing, explain;
   ExplainOptions explaining;
 };
@@ -84,6 +85,7 @@ void check(const Flags& flags) {
 void run(const Flags& flags) {
   check(flags);
   Assistant assistant(flags.model);
+  assistant.speculate(flags.speculation);
   assistant.show_routing(flags.routing.has_value());
   Conversation conversation(assistant);
   for (const auto& picture : flags.pictures) conversation.add_picture(picture, flags.limits);
@@ -92,6 +94,7 @@ void run(const Flags& flags) {
   if (flags.draw) draw_places(flags.pictures.back(), answer, *flags.draw, flags.limits);
   if (flags.routing) write_file_atomically(*flags.routing, answer.routing + "\n");
   Json told = answer_json(answer);
+  if (flags.speculation.asked()) told["speculation"] = speculation_json(answer.speculation);
   if (flags.explain) {
     Explanation explanation = explain(conversation, flags.explaining);
     draw_explanation(flags.pictures, explanation, *flags.explain, flags.limits);
@@ -116,7 +119,9 @@ void add_ask(CLI::App& app) {
                    "Parts that are hidden for --explain, at most: each takes as long as reading the question")
       ->check(at_least(1))
       ->capture_default_str();
-  verb->add_option("--routing", flags->routing, "Write which experts worked on which token (JSON)");
+  add_speculation_flags(verb, flags->speculation);
+  verb->add_option("--routing", flags->routing, "Write which experts worked on which token (JSON)")
+      ->excludes("--draft");
 }
 
 }  // namespace nuri::cli

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 
 namespace nuri::cli {
@@ -21,20 +22,33 @@ void read_size(const std::string& text, BenchRequest& request) {
     throw Error(ErrorKind::usage, fmt::format("--image: found {}, expected WIDTHxHEIGHT", text));
 }
 
+Json measured_json(const BenchResult::Speculation& found) {
+  Json told = speculation_json(found.counts);
+  told["plain_tokens_per_s"] = found.plain_tokens_per_s;
+  told["tokens_per_s"] = found.tokens_per_s;
+  return told;
+}
+
 void run(Flags& flags) {
   if (!flags.image.empty()) read_size(flags.image, flags.request);
   BenchResult result = bench(flags.request);
-  if (flags.json)
-    return print_json({{"prefill_tokens_per_s", result.prefill_tokens_per_s},
-                       {"decode_tokens_per_s", result.decode_tokens_per_s},
-                       {"encode_s", result.encode_s},
-                       {"load_s", result.load_s},
-                       {"peak_rss_bytes", result.peak_rss_bytes}});
+  if (flags.json) {
+    Json told = {{"prefill_tokens_per_s", result.prefill_tokens_per_s},
+                 {"decode_tokens_per_s", result.decode_tokens_per_s},
+                 {"encode_s", result.encode_s},
+                 {"load_s", result.load_s},
+                 {"peak_rss_bytes", result.peak_rss_bytes}};
+    if (result.speculation) told["speculation"] = measured_json(*result.speculation);
+    return print_json(told);
+  }
   print(fmt::format(
       "prefill {:10.1f} tokens/s\ndecode  {:10.1f} tokens/s\nload    {:10.2f} s\nmemory  {:10.2f} GB at most\n",
       result.prefill_tokens_per_s, result.decode_tokens_per_s, result.load_s,
       static_cast<double>(result.peak_rss_bytes) / 1e9));
   if (flags.request.width > 0) print(fmt::format("encode  {:10.3f} s a picture\n", result.encode_s));
+  if (const auto& found = result.speculation)
+    print(fmt::format("answer  {:10.1f} tokens/s, {:.1f} with speculation, which added {:.2f} tokens a step\n",
+                      found->plain_tokens_per_s, found->tokens_per_s, found->counts.accepted_per_step()));
 }
 
 }  // namespace
@@ -48,6 +62,7 @@ void add_bench(CLI::App& app) {
   verb->add_option("-n", flags->request.decoded_tokens, "Tokens decoded behind it")->capture_default_str();
   verb->add_option("-r", flags->request.repetitions, "Repetitions; medians are told")->capture_default_str();
   verb->add_option("--image", flags->image, "Also encode a picture of WIDTHxHEIGHT");
+  add_speculation_flags(verb, flags->request.speculation);
   verb->add_flag("--json", flags->json, "One JSON object in place of the table");
   verb->callback([flags] { run(*flags); });
 }

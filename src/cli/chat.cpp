@@ -14,6 +14,7 @@ namespace {
 struct Flags {
   ModelOptions model;
   GenerationOptions generation;
+  SpeculationOptions speculation;
   PictureLimits limits;
   std::vector<std::string> pictures;
 };
@@ -27,6 +28,7 @@ constexpr const char* kHelp =
 class Session {
  public:
   explicit Session(const Flags& flags) : flags_(flags), assistant_(flags.model), conversation_(assistant_) {
+    assistant_.speculate(flags.speculation);
     for (const auto& picture : flags.pictures) conversation_.add_picture(picture, flags.limits);
   }
 
@@ -100,6 +102,7 @@ void add_chat(CLI::App& app) {
   add_model_flags(verb, flags->model);
   auto settle = add_pictures(verb, flags->pictures, {&flags->model.model}, "A picture to begin with");
   add_generation_flags(verb, flags->generation);
+  add_speculation_flags(verb, flags->speculation);
   add_max_pixels(verb, flags->limits);
   verb->callback([flags, settle] {
     settle();

@@ -2,17 +2,18 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <exception>
+#include <list>
 
 #include "base/error.h"
 #include "base/report.h"
 #include "generate/cache_plan.h"
+#include "generate/speculation.h"
+#include "generate/step_rows.h"
 
 namespace nuri {
 namespace {
@@ -21,41 +22,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-at::Tensor to_tensor(const std::vector<int64_t>& values, at::Device device) {
-  return at::tensor(values, at::kLong).to(device);
-}
-
-// Throws Error(usage) for tensors that no model gives.
-void check(const DecoderInput& input, int64_t width) {
-  const at::Tensor& rows = input.embeddings;
-  if (rows.dim() != 2 || rows.size(1) != width)
-    throw Error(ErrorKind::usage, fmt::format("the prompt's embeddings: found shape [{}], expected [tokens, {}]",
-                                              fmt::join(rows.sizes(), ", "), width));
-  if (!input.positions.defined()) return;
-  at::IntArrayRef shape = input.positions.sizes();
-  if (shape != at::IntArrayRef({rows.size(0)}) && shape != at::IntArrayRef({3, rows.size(0)}))
-    throw Error(ErrorKind::usage, fmt::format("the prompt's positions: found shape [{}], expected [{}] or [3, {}]",
-                                              fmt::join(shape, ", "), rows.size(0), rows.size(0)));
-}
-
-// Throws Error(usage) for tokens that the model does not have.
-void check_given(const std::vector<int64_t>& given, int64_t vocabulary) {
-  for (int64_t id : given)
-    if (id < 0 || id >= vocabulary)
-      throw Error(ErrorKind::usage, fmt::format("the given tokens: found {}, expected 0 to {}", id, vocabulary - 1));
-}
-
-// The prompt with further tokens [n, D] behind it.
-void append(DecoderInput& input, const at::Tensor& further) {
-  int64_t known = input.embeddings.size(0);
-  if (input.positions.defined()) {
-    at::Tensor next = at::arange(known, known + further.size(0), at::kLong) + input.shift;
-    if (input.positions.dim() == 2) next = next.expand({3, -1});
-    input.positions = at::cat({input.positions, next}, -1);
-  }
-  input.embeddings = at::cat({input.embeddings, further.to(input.embeddings.options())});
-}
-
 // The natural logarithm of the softmax of one of them.
 double log_share(std::span<const float> logits, int64_t id) {
   double largest = *std::max_element(logits.begin(), logits.end()), sum = 0;
@@ -63,32 +29,10 @@ double log_share(std::span<const float> logits, int64_t id) {
   return logits[static_cast<size_t>(id)] - largest - std::log(sum);
 }
 
-// Positions of a step's rows, one after the other.
-class StepPositions {
- public:
-  // Rows [past, past + count) of a sequence.
-  void add(const DecoderInput& input, int64_t past, int64_t count) {
-    int64_t known = input.positions.defined() ? input.embeddings.size(0) : 0;
-    for (int64_t plane = 0; plane < 3; ++plane)
-      for (int64_t i = past; i < past + count; ++i) planes_[plane].push_back(i + input.shift);
-    if (past >= known) return;
-    at::Tensor given = input.positions.dim() == 2 ? input.positions : input.positions.expand({3, known});
-    given = given.contiguous();
-    flat_ = flat_ && input.positions.dim() == 1;
-    for (int64_t plane = 0; plane < 3; ++plane)
-      std::copy_n(given.const_data_ptr<int64_t>() + plane * known + past, count, planes_[plane].end() - count);
-  }
-
-  // [T], or [3, T] where a row has three.
-  at::Tensor tensor(at::Device device) const {
-    if (flat_) return to_tensor(planes_[0], device);
-    return at::stack({to_tensor(planes_[0], device), to_tensor(planes_[1], device), to_tensor(planes_[2], device)});
-  }
-
- private:
-  std::array<std::vector<int64_t>, 3> planes_;
-  bool flat_ = true;
-};
+std::span<const float> scores_of(const at::Tensor& logits, int64_t row) {
+  int64_t width = logits.size(-1);
+  return {logits.const_data_ptr<float>() + width * row, static_cast<size_t>(width)};
+}
 
 }  // namespace
 
@@ -117,6 +61,8 @@ struct Engine::Task {
   bool decoding() const { return running() && !generation.ids.empty(); }
   bool weighs() const { return !request.given.empty(); }
   int64_t prompt() const { return generation.prompt_tokens; }  // with the given tokens that are read behind it
+  // Positions in the cache when all but the last token, which is to be read next, have been read.
+  int64_t read() const { return prompt() + std::max<int64_t>(static_cast<int64_t>(generation.ids.size()) - 1, 0); }
   // Positions in the cache at the very end: the last token is never read again.
   int64_t final_length() const { return prompt() + most_tokens - 1; }
 
@@ -128,7 +74,9 @@ struct Engine::Task {
   }
 
   Request request;
+  Handle handle = 0;
   TokenHistory history;
+  std::vector<int64_t> told;  // prompt and answer as a Proposer reads them; empty: nothing is proposed
   Generation generation;
   int64_t most_tokens = 0;
   size_t weighed = 0;                          // of the given tokens
@@ -138,19 +86,39 @@ struct Engine::Task {
   std::optional<Clock::time_point> started, first_token;
 };
 
+// Rows of one task in a step.
+struct Engine::Piece {
+  Task* task;
+  nn::CachedSequence* sequence;
+  int64_t begin, count;
+  int64_t wanted;             // so many last rows' logits give a token, or the weight of one
+  int64_t first_scores;       // its first row of logits
+  bool decodes = false;       // the last token of an answer and what is proposed behind it, not a prompt
+  bool first_of_task = true;  // else that of another path
+  Path proposed = {};
+  int64_t on_first = 0;  // how many tokens were proposed on the first path
+  int branched = -1;     // see Pace::tell
+};
+
 // What one step runs: rows of several tasks.
 struct Engine::Batch {
-  struct Piece {
-    Task* task;
-    int64_t begin, count;
-    int64_t wanted;  // so many last rows' logits give a token, or the weight of one
-  };
-  std::vector<Piece> pieces;
-  int64_t rows = 0;
+  std::vector<Piece> pieces;  // those of a task's further paths stand behind its first
+  std::list<nn::CachedSequence> branches;
+  int64_t rows = 0, scores = 0;
+  bool reads_prompts = false;
 
-  void add(Task& task, int64_t count, int64_t wanted) {
-    pieces.push_back({&task, rows, count, wanted});
+  Piece& add(Task& task, nn::CachedSequence& sequence, int64_t count, int64_t wanted) {
+    pieces.push_back({&task, &sequence, rows, count, wanted, scores});
     rows += count;
+    scores += wanted;
+    return pieces.back();
+  }
+  // The task's last token, and what is proposed behind it.
+  void go_on(Task& task, nn::CachedSequence& sequence, Path proposed, bool first) {
+    auto count = static_cast<int64_t>(proposed.size()) + 1;
+    Piece& piece = add(task, sequence, count, count);
+    piece.decodes = true, piece.first_of_task = first;
+    piece.proposed = std::move(proposed), piece.on_first = count - 1;
   }
 };
 
@@ -165,6 +133,10 @@ Engine::Engine(CausalLM& model, const EngineOptions& options) : model_(model), s
 
 Engine::~Engine() = default;
 
+void Engine::speculate(std::unique_ptr<Proposer> proposer) {
+  speculator_ = proposer ? std::make_unique<Speculator>(std::move(proposer)) : nullptr;
+}
+
 Engine::Task& Engine::task(Handle handle) const {
   auto found = tasks_.find(handle);
   if (found == tasks_.end()) throw Error(ErrorKind::internal, fmt::format("the engine knows no sequence {}", handle));
@@ -172,6 +144,7 @@ Engine::Task& Engine::task(Handle handle) const {
 }
 
 Engine::Handle Engine::add(std::unique_ptr<Task> task) {
+  task->handle = next_handle_;
   tasks_.emplace(next_handle_, std::move(task));
   return next_handle_++;
 }
@@ -197,14 +170,17 @@ Engine::Handle Engine::submit(Request request) {
     at::Tensor ids = to_tensor(request.ids, model_.device());
     request.input = std::move(model_.embed({{"input_ids", ids.unsqueeze(0)}}).front());
   }
-  check(request.input, model_.limits().width);
+  check_input(request.input, model_.limits().width);
+  std::vector<int64_t> told;
+  if (speculator_ && given == 0) told = tokens_read(model_, request.ids, request.input);
   if (read > prompt) {
     at::NoGradGuard no_gradients;
-    append(request.input,
-           model_.embed_made(to_tensor({request.given.begin(), request.given.end() - 1}, model_.device())));
+    append_rows(request.input,
+                model_.embed_made(to_tensor({request.given.begin(), request.given.end() - 1}, model_.device())));
   }
   if (request.prefix) request.prefix->truncate(prompt - 1);
   auto task = std::make_unique<Task>(std::move(request));
+  task->told = std::move(told);
   task->most_tokens = given > 0 ? 1 : std::min(task->request.sampling.max_tokens, std::min(context_, room) - read + 1);
   return add(std::move(task));
 }
@@ -219,6 +195,7 @@ Engine::Handle Engine::fork(Handle parent_handle, uint64_t stream, TokenCallback
   child->request.on_token = std::move(on_token);
   child->request.prefix.reset();
   child->history = parent.history;
+  child->told = parent.told;
   child->generation = parent.generation;
   child->most_tokens = parent.most_tokens;
   child->started = parent.started;
@@ -228,9 +205,12 @@ Engine::Handle Engine::fork(Handle parent_handle, uint64_t stream, TokenCallback
     parent.waiting_forks.push_back(next_handle_);
   } else {
     child->sequence = parent.sequence->fork();
+    child->sequence->truncate(child->read());  // in a callback, the parent's may hold what is not yet accepted
+    if (speculator_ && !parent.told.empty()) speculator_->fork(parent_handle, next_handle_);
   }
   Handle handle = add(std::move(child));
   if (!parent.sequence || promised_blocks() <= cache_->free_blocks()) return handle;
+  if (speculator_) speculator_->forget(handle);
   tasks_.erase(handle);
   if (waits) parent.waiting_forks.pop_back();
   throw Error(ErrorKind::resource,
@@ -264,16 +244,50 @@ void Engine::let_in() {
 
 Engine::Batch Engine::collect() {
   Batch batch;
+  std::vector<Task*> decoding, reading;
   for (auto& [handle, task] : tasks_)
-    if (task->sequence && task->decoding()) batch.add(*task, 1, 1);
-  for (auto& [handle, task] : tasks_) {
-    if (!task->sequence || !task->running() || task->decoding() || batch.rows >= step_rows_) continue;
+    if (task->sequence && task->running()) (task->decoding() ? decoding : reading).push_back(task.get());
+  batch.reads_prompts = !reading.empty();
+  auto paths = propose(batch.reads_prompts ? std::vector<Task*>() : decoding);
+  paths.resize(decoding.size());
+  for (size_t i = 0; i < decoding.size(); ++i) go_on(batch, *decoding[i], std::move(paths[i]));
+  for (Task* task : reading) {
+    if (batch.rows >= step_rows_) break;
     int64_t left = task->prompt() - task->sequence->length();
     int64_t count = std::min(left, step_rows_ - batch.rows);
     int64_t last = std::max<int64_t>(1, static_cast<int64_t>(task->request.given.size()));
-    batch.add(*task, count, std::clamp<int64_t>(count - (left - last), 0, count));
+    batch.add(*task, *task->sequence, count, std::clamp<int64_t>(count - (left - last), 0, count));
   }
   return batch;
+}
+
+std::vector<std::vector<Path>> Engine::propose(const std::vector<Task*>& tasks) {
+  if (!speculator_) return {};
+  std::vector<Unfinished> sequences;
+  for (Task* task : tasks) {
+    const Request& request = task->request;
+    int64_t most = task->told.empty() ? 0 : task->final_length() - task->read() - 1;
+    sequences.push_back({task->handle, task->told, task->told.size() - task->generation.ids.size(), request.draft.get(),
+                         task->history, request.sampling, request.stream, request.eos,
+                         std::min(most, Pace::kMostRows - 1)});
+  }
+  return speculator_->propose(std::move(sequences));
+}
+
+// The first path goes on in the task's own sequence, for whose rows there is always room; a second one in a fork, where
+// the cache has blocks that nobody is promised.
+void Engine::go_on(Batch& batch, Task& task, std::vector<Path> paths) {
+  for (const Path& path : paths) task.generation.proposed += std::ssize(path);
+  if (paths.empty()) return batch.go_on(task, *task.sequence, {}, true);
+  task.sequence->reserve(static_cast<int64_t>(paths[0].size()) + 1);
+  batch.go_on(task, *task.sequence, std::move(paths[0]), true);
+  for (size_t i = 1; i < paths.size(); ++i) {
+    int64_t rows = static_cast<int64_t>(paths[i].size()) + 1, spare = cache_->free_blocks() - promised_blocks();
+    nn::CachedSequence branch = task.sequence->fork();
+    if (branch.blocks_to_reserve(rows) > spare) continue;
+    branch.reserve(rows);
+    batch.go_on(task, batch.branches.emplace_back(std::move(branch)), std::move(paths[i]), false);
+  }
 }
 
 bool Engine::run_step() {
@@ -293,6 +307,38 @@ bool Engine::run_step() {
     return false;
   }
 
+  at::Tensor logits = run(batch);
+  std::exception_ptr failure;
+  for (size_t i = 0; i < batch.pieces.size(); ++i) {
+    try {
+      if (batch.pieces[i].first_of_task) settle(batch, i, logits);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }
+  for (size_t i = 0; i < batch.pieces.size(); ++i) {
+    const auto& piece = batch.pieces[i];
+    Task& task = *piece.task;
+    if (!task.running()) continue;  // another sequence's callback cancelled it
+    try {
+      if (task.weighs()) {
+        for (int64_t row = 0; row < piece.wanted; ++row) weigh(task, scores_of(logits, piece.first_scores + row));
+      } else if (piece.decodes && piece.first_of_task) {
+        verify(piece, logits);
+      } else if (!piece.decodes && piece.wanted > 0) {
+        begin_answer(task, scores_of(logits, piece.first_scores));
+      }
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+  return true;
+}
+
+// -> logits [rows that give a token, V] in float32 on the CPU
+at::Tensor Engine::run(Batch& batch) {
+  auto begin = Clock::now();
   at::Device device = model_.device();
   Step step;
   std::vector<int64_t> made;
@@ -302,68 +348,112 @@ bool Engine::run_step() {
     if (!made.empty()) embeddings.push_back(model_.embed_made(to_tensor(made, device)));
     made.clear();
   };
-  for (auto& [task, begin, count, wanted] : batch.pieces) {
-    if (!task->started) task->started = Clock::now();
-    int64_t past = task->sequence->length();
-    const Request& request = task->request;
-    positions.add(request.input, past, count);
-    if (task->decoding()) {
-      made.push_back(task->generation.ids.back());
+  for (const auto& piece : batch.pieces) {
+    Task& task = *piece.task;
+    if (!task.started) task.started = begin;
+    int64_t past = piece.sequence->length();
+    positions.add(task.request.input, past, piece.count);
+    if (piece.decodes) {
+      made.push_back(task.generation.ids.back());
+      made.insert(made.end(), piece.proposed.begin(), piece.proposed.end());
     } else {
       embed_made();
-      embeddings.push_back(request.input.embeddings.narrow(0, past, count).to(device, model_.dtype()));
+      embeddings.push_back(task.request.input.embeddings.narrow(0, past, piece.count).to(device, model_.dtype()));
     }
-    step.sequences.push_back({begin, count, &*task->sequence, task->decoding() ? 0 : task->prompt()});
-    for (int64_t row = count - wanted; row < count; ++row) step.logit_rows.push_back(begin + row);
+    step.sequences.push_back({piece.begin, piece.count, piece.sequence, /*extent=*/piece.decodes ? -1 : task.prompt()});
+    for (int64_t row = piece.count - piece.wanted; row < piece.count; ++row)
+      step.logit_rows.push_back(piece.begin + row);
   }
   embed_made();
   step.embeddings = embeddings.size() == 1 ? embeddings[0] : at::cat(embeddings);
   step.positions = positions.tensor(device);
   at::Tensor logits = model_.step(step, *cache_).to(at::kCPU, at::kFloat).contiguous();
+  if (speculator_ && !batch.reads_prompts) speculator_->stepped(batch.rows, seconds_since(begin));
+  return logits;
+}
 
-  int64_t row = 0, width = logits.size(-1);
+// The prompt is read: the first token, also of the forks that waited for it.
+void Engine::begin_answer(Task& task, std::span<const float> logits) {
+  std::vector<Task*> samplers{&task};
+  for (Handle fork : std::exchange(task.waiting_forks, {})) {
+    auto found = tasks_.find(fork);
+    if (found == tasks_.end() || !found->second->running()) continue;
+    Task& child = *found->second;
+    child.waits_for_parent = false;
+    child.started = task.started;
+    child.sequence = task.sequence->fork();
+    samplers.push_back(&child);
+  }
   std::exception_ptr failure;
-  auto next_scores = [&] {
-    return std::span(logits.const_data_ptr<float>() + width * row++, static_cast<size_t>(width));
-  };
-  for (auto& [task, begin, count, wanted] : batch.pieces) {
-    if (task->weighs())
-      for (; wanted > 0; --wanted) weigh(*task, next_scores());
-    if (wanted == 0) continue;
-    std::span<const float> scores = next_scores();
+  for (Task* sampler : samplers) {
     try {
-      std::vector<Task*> samplers{task};
-      for (Handle fork : std::exchange(task->waiting_forks, {})) {
-        auto found = tasks_.find(fork);
-        if (found == tasks_.end() || !found->second->running()) continue;
-        Task& child = *found->second;
-        child.waits_for_parent = false;
-        child.started = task->started;
-        child.sequence = task->sequence->fork();
-        samplers.push_back(&child);
-      }
-      for (Task* sampler : samplers) accept(*sampler, scores);
+      if (sampler->running()) accept(*sampler, next_token(*sampler, logits));
     } catch (...) {
       failure = std::current_exception();
     }
   }
   if (failure) std::rethrow_exception(failure);
-  return true;
 }
 
-void Engine::accept(Task& task, std::span<const float> logits) {
-  if (!task.running()) return;  // another sequence's callback cancelled it
+// Of a task's several paths, which begin differently, keeps the one that begins with the sample, else the first, and
+// gives back what the others hold: before any callback, so that one that forks finds the blocks it would find without.
+void Engine::settle(Batch& batch, size_t first, const at::Tensor& logits) {
+  Piece& piece = batch.pieces[first];
+  Task& task = *piece.task;
+  size_t end = first + 1, chosen = first;
+  while (end < batch.pieces.size() && batch.pieces[end].task == &task) ++end;
+  if (end == first + 1) return;
+  int64_t id = next_token(task, scores_of(logits, piece.first_scores));
+  for (size_t i = first; i < end; ++i)
+    if (batch.pieces[i].proposed.front() == id) chosen = i;
+  if (chosen > first) {
+    task.sequence = std::move(*batch.pieces[chosen].sequence);
+    piece.proposed = batch.pieces[chosen].proposed, piece.first_scores = batch.pieces[chosen].first_scores;
+    piece.branched = 1;
+  } else if (piece.proposed.front() != id) {
+    piece.branched = 0;
+  }
+  for (size_t i = first + 1; i < end; ++i) *batch.pieces[i].sequence = nn::CachedSequence(*cache_);
+}
+
+// Takes the rows' samples one after the other, as long as the row behind was computed from the very token.
+void Engine::verify(const Piece& piece, const at::Tensor& logits) {
+  Task& task = *piece.task;
+  int64_t right = 0, proposed = std::ssize(piece.proposed);
+  task.generation.steps += 1;
+  for (bool foretold = true; foretold && task.running(); right += foretold) {
+    int64_t id = next_token(task, scores_of(logits, piece.first_scores + right));
+    foretold = right < proposed && piece.proposed[static_cast<size_t>(right)] == id;
+    task.generation.accepted += foretold;
+    accept(task, id);
+  }
+  if (!task.running()) return;
+  task.sequence->truncate(task.read());
+  if (speculator_) speculator_->tell(task.handle, piece.on_first, piece.branched == 1 ? 0 : right, piece.branched);
+}
+
+int64_t Engine::next_token(Task& task, std::span<const float> logits) {
+  const Request& request = task.request;
+  CounterRandom random(request.sampling.seed, request.stream, task.generation.ids.size());
+  try {
+    return sample(logits, task.history, request.sampling, random, request.eos);
+  } catch (...) {
+    end(task, FinishReason::interrupted);
+    throw;
+  }
+}
+
+void Engine::accept(Task& task, int64_t id) {
   auto& ids = task.generation.ids;
   const Request& request = task.request;
   try {
-    CounterRandom random(request.sampling.seed, request.stream, ids.size());
-    int64_t id = sample(logits, task.history, request.sampling, random, request.eos);
     if (ids.empty()) {
       task.first_token = Clock::now();
       task.generation.prefill_s = seconds_since(*task.started);
     }
     ids.push_back(id);
     task.history.add(id);
+    if (!task.told.empty()) task.told.push_back(id);
     task.generation.decode_s = seconds_since(*task.first_token);
     bool closing = std::find(request.eos.begin(), request.eos.end(), id) != request.eos.end();
     bool wanted = closing || !request.on_token || request.on_token(id);
@@ -391,6 +481,8 @@ void Engine::weigh(Task& task, std::span<const float> logits) {
 void Engine::end(Task& task, FinishReason reason) {
   if (!task.running()) return;
   task.generation.finish = reason;
+  if (speculator_) speculator_->forget(task.handle);
+  if (task.sequence) task.sequence->truncate(task.read());
   if (task.request.keep_cached && task.sequence) task.generation.cached = std::move(task.sequence);
   task.sequence.reset();
   task.request.input = {};

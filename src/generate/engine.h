@@ -6,10 +6,13 @@
 #include <optional>
 #include <vector>
 
+#include "generate/proposer.h"
 #include "generate/sampler.h"
 #include "models/parts/interface.h"
 
 namespace nuri {
+
+class Speculator;
 
 enum class FinishReason {
   running,
@@ -45,12 +48,16 @@ struct Request {
   // Tokens that are weighed in place of new ones: nothing is generated, Generation::log_probability tells how likely
   // the model was to say these after the prompt.
   std::vector<int64_t> given;
+  std::shared_ptr<const DraftPrompt> draft;  // what a draft model reads in place of the prompt; null: its tokens
 };
 
 struct Generation {
   std::vector<int64_t> ids;  // generated so far, with the closing token
   FinishReason finish = FinishReason::running;
   int64_t prompt_tokens = 0;   // with the given ones that are read behind it
+  int64_t steps = 0;           // of the model, behind the one that gave the first token
+  int64_t proposed = 0;        // tokens that were verified in these steps
+  int64_t accepted = 0;        // of them, those that are in `ids`
   double log_probability = 0;  // of Request::given together: the natural logarithm
   double prefill_s = 0;        // from the first work on the prompt to the first token
   double decode_s = 0;         // from the first token to the last
@@ -79,6 +86,13 @@ class Engine {
   // cache could not hold both to their ends.
   Handle fork(Handle parent, uint64_t stream, TokenCallback on_token = {});
 
+  // From now on guesses the next tokens of sequences submitted later, as many as pay, and verifies them in the step of
+  // the token in front of them (Leviathan et al. 2023, Chen et al. 2023; in trees of two paths, SpecInfer, Miao et al.
+  // 2024). Each row's sample is drawn by its own number, as it is without; a proposed token that is the same spares the
+  // step that would have read it. So what the sequences say does not depend on what is proposed, nor on how much.
+  // Null: guesses no more.
+  void speculate(std::unique_ptr<Proposer> proposer);
+
   // One step of the model; false: there was nothing to do. Throws Error(interrupted) between steps after Ctrl-C.
   // What a callback throws is rethrown when the step is over; its sequence has then ended.
   bool run_step();
@@ -94,6 +108,7 @@ class Engine {
 
  private:
   struct Task;
+  struct Piece;
   struct Batch;
 
   Task& task(Handle handle) const;
@@ -101,7 +116,14 @@ class Engine {
   int64_t promised_blocks() const;
   void let_in();
   Batch collect();
-  void accept(Task& task, std::span<const float> logits);
+  std::vector<std::vector<Path>> propose(const std::vector<Task*>& tasks);
+  void go_on(Batch& batch, Task& task, std::vector<Path> paths);
+  at::Tensor run(Batch& batch);
+  void begin_answer(Task& task, std::span<const float> logits);
+  void settle(Batch& batch, size_t first, const at::Tensor& logits);
+  void verify(const Piece& piece, const at::Tensor& logits);
+  int64_t next_token(Task& task, std::span<const float> logits);
+  void accept(Task& task, int64_t id);
   void weigh(Task& task, std::span<const float> logits);
   void end(Task& task, FinishReason reason);
 
@@ -110,6 +132,7 @@ class Engine {
   std::unique_ptr<nn::KvCache> cache_;  // before the tasks: outlives their sequences
   std::map<Handle, std::unique_ptr<Task>> tasks_;
   Handle next_handle_ = 1;
+  std::unique_ptr<Speculator> speculator_;
 };
 
 }  // namespace nuri

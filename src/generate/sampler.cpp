@@ -76,6 +76,41 @@ void keep_top_p(std::vector<Candidate>& candidates, double top_p) {
   }
 }
 
+// What the penalties and the ids that may not come leave of the logits.
+std::vector<float> adjusted(std::span<const float> logits, const TokenHistory& history, const SamplingOptions& options,
+                            std::span<const int64_t> closing) {
+  std::vector<float> scores(logits.begin(), logits.end());
+  for (float& score : scores)
+    if (std::isnan(score)) score = kNever;
+  apply_penalties(scores, history, options);
+  suppress(scores, options.suppressed);
+  if (history.generated() == 0) suppress(scores, options.suppressed_at_first);
+  if (history.generated() < options.min_tokens) suppress(scores, closing);
+  return scores;
+}
+
+// A few that come first, in order: the lowest time first, of equals the one that was added first.
+class Front {
+ public:
+  explicit Front(size_t most) : most_(most) {}
+  // What is not below this does not come in.
+  double limit() const { return in_.size() < most_ ? std::numeric_limits<double>::infinity() : in_.back().first; }
+  void add(double time, int64_t id) {
+    if (in_.size() == most_) in_.pop_back();
+    auto behind = std::upper_bound(in_.begin(), in_.end(), time, [](double t, const auto& in) { return t < in.first; });
+    in_.insert(behind, {time, id});
+  }
+  std::vector<int64_t> ids() const {
+    std::vector<int64_t> ids;
+    for (const auto& [time, id] : in_) ids.push_back(id);
+    return ids;
+  }
+
+ private:
+  size_t most_;
+  std::vector<std::pair<double, int64_t>> in_;
+};
+
 }  // namespace
 
 void validate(const SamplingOptions& options) {
@@ -101,13 +136,7 @@ void validate(const SamplingOptions& options) {
 
 std::vector<Candidate> next_token_distribution(std::span<const float> logits, const TokenHistory& history,
                                                const SamplingOptions& options, std::span<const int64_t> closing) {
-  std::vector<float> scores(logits.begin(), logits.end());
-  for (float& score : scores)
-    if (std::isnan(score)) score = kNever;
-  apply_penalties(scores, history, options);
-  suppress(scores, options.suppressed);
-  if (history.generated() == 0) suppress(scores, options.suppressed_at_first);
-  if (history.generated() < options.min_tokens) suppress(scores, closing);
+  std::vector<float> scores = adjusted(logits, history, options, closing);
   size_t best = likeliest(scores);
   if (options.is_greedy()) return {{static_cast<int64_t>(best), 1.0}};
 
@@ -131,14 +160,29 @@ std::vector<Candidate> next_token_distribution(std::span<const float> logits, co
 
 int64_t sample(std::span<const float> logits, const TokenHistory& history, const SamplingOptions& options,
                CounterRandom& random, std::span<const int64_t> closing) {
-  auto candidates = next_token_distribution(logits, history, options, closing);
-  if (options.is_greedy()) return candidates[0].id;
-  double place = random.uniform();
-  for (const auto& candidate : candidates) {
-    place -= candidate.probability;
-    if (place < 0) return candidate.id;
+  return first_samples(logits, history, options, random, 1, closing).front();
+}
+
+std::vector<int64_t> first_samples(std::span<const float> logits, const TokenHistory& history,
+                                   const SamplingOptions& options, CounterRandom& random, size_t count,
+                                   std::span<const int64_t> closing) {
+  Front front(std::max<size_t>(count, 1));
+  if (options.is_greedy()) {
+    std::vector<float> scores = adjusted(logits, history, options, closing);
+    likeliest(scores);  // there is one
+    for (size_t id = 0; id < scores.size(); ++id)
+      if (scores[id] > kNever && -static_cast<double>(scores[id]) < front.limit())
+        front.add(-static_cast<double>(scores[id]), static_cast<int64_t>(id));
+    return front.ids();
   }
-  return candidates.back().id;  // rounding left a little over
+  uint64_t race = random.next();
+  for (const auto& [id, probability] : next_token_distribution(logits, history, options, closing)) {
+    double place = CounterRandom(race, static_cast<uint64_t>(id)).uniform();
+    if (place >= front.limit() * probability) continue;  // the time is at least the place
+    double time = -std::log1p(-place) / probability;
+    if (time < front.limit()) front.add(time, id);
+  }
+  return front.ids();
 }
 
 }  // namespace nuri

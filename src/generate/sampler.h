@@ -66,8 +66,16 @@ struct Candidate {
 std::vector<Candidate> next_token_distribution(std::span<const float> logits, const TokenHistory& history,
                                                const SamplingOptions& options, std::span<const int64_t> closing = {});
 
-// One of them; takes exactly one number of `random` unless the options are greedy.
+// One of them, by a race: token i arrives after E_i / p_i, where E_i is exponentially distributed and made of the next
+// number of `random` and of i alone, and the first to arrive is the sample. So for one number two distributions that
+// are alike mostly give the same token, which is what lets a draft foretell a sample (Daliri, Musco and Suresh 2024).
+// Takes exactly one number of `random` unless the options are greedy.
 int64_t sample(std::span<const float> logits, const TokenHistory& history, const SamplingOptions& options,
                CounterRandom& random, std::span<const int64_t> closing = {});
+
+// The first `count` of that race, or fewer where fewer may come, the sample in front; greedy: of the likeliest.
+std::vector<int64_t> first_samples(std::span<const float> logits, const TokenHistory& history,
+                                   const SamplingOptions& options, CounterRandom& random, size_t count,
+                                   std::span<const int64_t> closing = {});
 
 }  // namespace nuri

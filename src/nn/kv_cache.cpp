@@ -110,6 +110,8 @@ void CachedSequence::truncate(int64_t length) {
 
 namespace {
 
+bool goes_by_rows(const StepSequence& piece) { return piece.count == 1 || piece.extent < 0; }
+
 int64_t left_out(const CachedSequence& sequence) {
   if (sequence.slots() == nullptr) return 0;
   auto found = sequence.slots()->find(kPaddingSlot);
@@ -128,7 +130,7 @@ PagedCausalAttention::PagedCausalAttention(KvCache& cache, std::vector<StepSeque
       blocks.push_back(piece.sequence->blocks()[position / KvCache::kBlock]);
       offsets.push_back(position % KvCache::kBlock);
       indices.push_back(padding + position);
-      extents.push_back(std::max(piece.extent, start + piece.count));
+      extents.push_back(piece.extent < 0 ? position + 1 : std::max(piece.extent, start + piece.count));
     }
   }
   at::Device device = cache.keys(0).device();
@@ -146,7 +148,7 @@ at::Tensor PagedCausalAttention::attend(int64_t layer, const Qkv& qkv, const Att
   at::Tensor out = at::empty({qkv.query.size(0), qkv.query.size(1) * qkv.query.size(2)}, qkv.query.options());
   if (paged) attend_single_rows(layer, qkv, options, out);
   for (const auto& piece : sequences_)
-    if (!paged || piece.count > 1)
+    if (!paged || !goes_by_rows(piece))
       out.narrow(0, piece.begin, piece.count).copy_(attend_gathered(layer, piece, qkv, options));
   return out;
 }
@@ -154,11 +156,13 @@ at::Tensor PagedCausalAttention::attend(int64_t layer, const Qkv& qkv, const Att
 void PagedCausalAttention::attend_single_rows(int64_t layer, const Qkv& qkv, const AttentionOptions& options,
                                               at::Tensor& out) {
   std::vector<ops::PagedRow> rows;
-  for (const auto& piece : sequences_)
-    if (piece.count == 1) {
-      int64_t length = piece.sequence->length();
-      rows.push_back({piece.begin, piece.sequence->blocks().data(), length + 1, options.first_seen(length)});
+  for (const auto& piece : sequences_) {
+    if (!goes_by_rows(piece)) continue;
+    for (int64_t i = 0; i < piece.count; ++i) {
+      int64_t index = piece.sequence->length() + i;
+      rows.push_back({piece.begin + i, piece.sequence->blocks().data(), index + 1, options.first_seen(index)});
     }
+  }
   if (!rows.empty())
     ops::paged_attention(qkv.query, cache_.keys(layer), cache_.values(layer), rows, options.scale, out);
 }

@@ -82,7 +82,7 @@ class CachedSequence {
 struct StepSequence {
   int64_t begin, count;
   CachedSequence* sequence;
-  int64_t extent = 0;  // how long the sequence will be when the whole prompt is in, if that takes further steps
+  int64_t extent = 0;  // with the whole prompt, if that takes further steps; -1: each row as if in a step of its own
 };
 
 // Causal attention over cached sequences: writes the new keys and values, then attends to everything the
@@ -97,7 +97,7 @@ class PagedCausalAttention : public AttentionContext {
   void finish();
 
  private:
-  // One new row a sequence, or several behind what the sequence holds.
+  // The rows of sequences with one new row, and of those whose rows go each for itself.
   void attend_single_rows(int64_t layer, const Qkv& qkv, const AttentionOptions& options, at::Tensor& out);
   at::Tensor attend_gathered(int64_t layer, const StepSequence& piece, const Qkv& qkv, const AttentionOptions& options);
 

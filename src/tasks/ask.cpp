@@ -10,9 +10,11 @@
 
 #include "base/error.h"
 #include "base/report.h"
+#include "generate/prompt_lookup.h"
 #include "generate/text.h"
 #include "media/video_file.h"
 #include "models/parts/inputs.h"
+#include "tasks/chat_prompt.h"
 #include "tasks/conversation.h"
 #include "tasks/pictures.h"
 #include "tasks/routing.h"
@@ -84,6 +86,7 @@ void tell_work(const Generation& done, Answer& answer) {
   answer.completion_tokens = static_cast<int64_t>(done.ids.size());
   answer.prefill_s = done.prefill_s;
   answer.decode_s = done.decode_s;
+  answer.speculation = {done.steps, done.proposed, done.accepted};
 }
 
 // Of what was read of the prompt, and of the answer but for its last token, which was not read.
@@ -99,6 +102,7 @@ std::string told_routing(const Tap& tap, std::span<const int64_t> read, const st
 Assistant::Assistant(const ModelOptions& options, int64_t context) : parts_(std::make_unique<Parts>()) {
   auto begin = Clock::now();
   Parts& p = *parts_;
+  p.options = options;
   p.folder = find_model(options.model);
   p.processor = open_processor(p.folder);
   p.chat = ChatTemplate::from_folder(p.folder);
@@ -111,6 +115,7 @@ Assistant::Assistant(const ModelOptions& options, int64_t context) : parts_(std:
   EngineOptions engine;
   engine.context = context > 0 ? context : p.model->limits().context;
   p.engine = std::make_unique<Engine>(*p.model, engine);
+  p.settle_speculation();
   p.load_s = seconds_since(begin);
 }
 
@@ -118,26 +123,13 @@ Assistant::~Assistant() = default;
 Assistant::Assistant(Assistant&&) noexcept = default;
 Assistant& Assistant::operator=(Assistant&&) noexcept = default;
 
-std::string Assistant::Parts::prompt(const Json& messages) const {
-  if (chat) return chat->render(messages);
-  std::string text;
-  for (const auto& message : messages)
-    for (const auto& part : message.at("content")) {
-      if (part.at("type") == "image") text += processor->placeholder() + "\n";
-      if (part.at("type") == "video") text += processor->video_placeholder() + "\n";
-      if (part.at("type") == "text") text += part.at("text").get<std::string>() + "\n";
-    }
-  return text;
-}
+std::string Assistant::Parts::prompt(const Json& messages) const { return chat_text(messages, chat, *processor); }
 
 bool Assistant::watches_videos() const { return !parts_->processor->video_placeholder().empty(); }
 
 PreparedPrompt Assistant::Parts::prepared(const std::string& prompt, std::span<const Image> pictures,
                                           std::span<const Video> videos) const {
-  bool special = !chat || processor->adds_special_to_chat();
-  std::string bos = chat ? chat->special_tokens().value("bos_token", std::string()) : "";
-  if (!bos.empty() && prompt.starts_with(bos)) special = false;
-  return (*processor)(prompt, pictures, videos, special);
+  return prepare_chat(prompt, chat, *processor, pictures, videos);
 }
 
 Request Assistant::Parts::request(PreparedPrompt& prompt, const GenerationOptions& options) {
@@ -171,12 +163,39 @@ bool Assistant::Parts::has_experts() const {
   return !tap.routing.empty();
 }
 
+void Assistant::speculate(const SpeculationOptions& options) {
+  check_speculation(options);
+  Parts& p = *parts_;
+  auto begin = Clock::now();
+  p.engine->speculate(nullptr);
+  p.draft.reset();
+  if (!options.draft.empty()) {
+    p.draft = std::make_unique<Draft>(options.draft, p.options);
+    p.draft->expect_tokens(p.processor->tokenizer(), p.folder.string());
+  }
+  p.speculation = options;
+  p.settle_speculation();
+  p.load_s += seconds_since(begin);
+}
+
+// Experts are shown as they work on the tokens of the answer: on no others then.
+void Assistant::Parts::settle_speculation() {
+  std::unique_ptr<Proposer> proposer;
+  if (!shows_routing && draft) {
+    proposer = draft->proposer(*model, engine->context());
+  } else if (!shows_routing && speculation.on()) {
+    proposer = std::make_unique<PromptLookup>();
+  }
+  engine->speculate(std::move(proposer));
+}
+
 void Assistant::show_routing(bool on) {
   if (on && !parts_->has_experts())
     throw Error(ErrorKind::unsupported,
                 fmt::format("{}: found a model without experts, expected one that has some (--routing)",
                             parts_->folder.string()));
   parts_->shows_routing = on;
+  parts_->settle_speculation();
 }
 
 Answer Assistant::ask(const std::string& question, const std::vector<std::string>& pictures,
@@ -278,6 +297,7 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
   c10::InferenceMode inference;
   auto begin = Clock::now();
   Request request = p.request(prompt, options);
+  if (p.draft) request.draft = p.draft->prompt(messages, s.pictures, s.videos);
   size_t known = s.take_known(request);
   Answer answer;
   answer.load_s = p.load_s, answer.encode_s = seconds_since(begin);

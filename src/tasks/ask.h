@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "common.h"
+#include "speculate.h"
 
 namespace nuri {
 
@@ -25,6 +26,7 @@ struct Answer {
   int64_t prompt_tokens = 0, completion_tokens = 0;
   std::string finish;  // why it ended: stop, length, stop_string, interrupted
   double load_s = 0, encode_s = 0, prefill_s = 0, decode_s = 0;
+  SpeculationCounts speculation;
 };
 
 struct Image;  // media/image.h
@@ -43,6 +45,10 @@ class Assistant {
 
   // Whether the model is given a video as such, with its times; else as pictures.
   bool watches_videos() const;
+
+  // How answers are made sooner; without this, as by SpeculationOptions(). Opens the draft. Throws Error(usage) for
+  // options that there are not, and for a draft with other tokens.
+  void speculate(const SpeculationOptions& options);
 
   // Whether answers tell which experts worked on which token. Throws Error(unsupported) for a model without experts.
   void show_routing(bool on);

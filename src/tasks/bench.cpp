@@ -11,6 +11,9 @@
 #include "base/random.h"
 #include "base/report.h"
 #include "generate/cache_plan.h"
+#include "generate/engine.h"
+#include "generate/prompt_lookup.h"
+#include "tasks/draft.h"
 #include "tasks/model_folder.h"
 #include "tasks/pictures.h"
 
@@ -73,6 +76,46 @@ Rates measure(CausalLM& model, const BenchRequest& request, CounterRandom& rando
           request.decoded_tokens > 0 ? static_cast<double>(request.decoded_tokens) / decode_s : 0};
 }
 
+// A greedy answer of so many tokens, which no closing token ends.
+Generation answer(Engine& engine, const std::vector<int64_t>& ids, int64_t tokens) {
+  Request asked;
+  asked.ids = ids;
+  asked.sampling.greedy = true;
+  asked.sampling.max_tokens = tokens;
+  auto handle = engine.submit(std::move(asked));
+  engine.run_until_done();
+  return engine.forget(handle);
+}
+
+BenchResult::Speculation measure_speculation(CausalLM& model, const BenchRequest& request, CounterRandom& random) {
+  std::optional<Draft> draft;
+  if (!request.speculation.draft.empty()) {
+    draft.emplace(request.speculation.draft, request.model);
+    draft->expect_vocabulary(model, request.model.model);
+  }
+  std::vector<int64_t> ids(static_cast<size_t>((request.prompt_tokens + 1) / 2));
+  for (auto& id : ids) id = static_cast<int64_t>(random.below(static_cast<uint64_t>(model.limits().vocabulary)));
+  for (size_t i = 0, half = ids.size(); std::ssize(ids) < request.prompt_tokens; ++i) ids.push_back(ids[i % half]);
+  EngineOptions options;
+  options.context = request.prompt_tokens + request.decoded_tokens;
+  Engine engine(model, options);
+  BenchResult::Speculation result;
+  std::vector<double> plain, speculated;
+  for (int64_t i = 0; i <= request.repetitions; ++i)
+    for (auto* rates : {&plain, &speculated}) {
+      std::unique_ptr<Proposer> proposer;
+      if (rates == &speculated && draft) proposer = draft->proposer(model, options.context);
+      if (rates == &speculated && !draft) proposer = std::make_unique<PromptLookup>();
+      engine.speculate(std::move(proposer));
+      Generation done = answer(engine, ids, request.decoded_tokens);
+      if (i > 0 && done.ids.size() > 1) rates->push_back(static_cast<double>(done.ids.size() - 1) / done.decode_s);
+      result.counts = {done.steps, done.proposed, done.accepted};
+    }
+  result.plain_tokens_per_s = median(plain);
+  result.tokens_per_s = median(speculated);
+  return result;
+}
+
 // Seconds to encode one picture of random pixels, its processing not counted.
 double measure_picture(MediaEncoder& model, const BenchRequest& request) {
   NamedTensors picture = picture_of_size(find_model(request.model.model), model, request.width, request.height);
@@ -102,6 +145,7 @@ BenchResult bench(const BenchRequest& request) {
   if (request.width > 0 && request.height > most_pixels / request.width)
     throw Error(ErrorKind::usage, fmt::format("--image: found {}x{}, expected at most {} pixels", request.width,
                                               request.height, most_pixels));
+  check_speculation(request.speculation);
   BenchResult result;
   Stopwatch load;
   OpenedModel opened = open_model(request.model);
@@ -126,6 +170,8 @@ BenchResult bench(const BenchRequest& request) {
     if (eyes == nullptr) throw Error(ErrorKind::usage, "--image: found a picture, but this model reads text alone");
     result.encode_s = measure_picture(*eyes, request);
   }
+  if (request.speculation.asked() && request.decoded_tokens > 0)
+    result.speculation = measure_speculation(*model, request, random);
   result.peak_rss_bytes = peak_rss();
   return result;
 }

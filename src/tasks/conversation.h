@@ -8,18 +8,22 @@
 #include "generate/engine.h"
 #include "generate/generation_config.h"
 #include "tasks/ask.h"
+#include "tasks/draft.h"
 #include "tasks/model_folder.h"
 #include "text/chat_template.h"
 
 namespace nuri {
 
 struct Assistant::Parts {
+  ModelOptions options;
   std::filesystem::path folder;
   OpenedModel opened;
   CausalLM* model = nullptr;
   std::unique_ptr<Processor> processor;
   std::optional<ChatTemplate> chat;
   GenerationConfig generation;
+  SpeculationOptions speculation;
+  std::unique_ptr<Draft> draft;  // before the engine, which uses it
   std::unique_ptr<Engine> engine;
   double load_s = 0;
   bool shows_routing = false;
@@ -34,6 +38,7 @@ struct Assistant::Parts {
   // Until it is done, or an error. `tap` sees the experts' routing, where that is shown.
   Generation run(Request request, Tap& tap);
   bool has_experts() const;
+  void settle_speculation();
 };
 
 struct Conversation::State {
