@@ -72,6 +72,7 @@ Prospect DraftModel::look(const Unfinished& sequence) {
   bool known = std::all_of(answer.begin(), answer.end(), [&](int64_t id) { return id >= 0 && id < vocabulary; });
   auto prompt = static_cast<int64_t>(sequence.prompt);
   if (auto found = drafts_.find(sequence.handle); found != drafts_.end()) {
+    if (!found->second) return {};  // nothing that it could read
     prompt = found->second->prompt_rows();
   } else if (sequence.draft != nullptr) {
     const at::Tensor& rows = sequence.draft->input.embeddings;

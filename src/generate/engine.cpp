@@ -424,7 +424,7 @@ void Engine::verify(const Piece& piece, const at::Tensor& logits) {
   for (bool foretold = true; foretold && task.running(); right += foretold) {
     int64_t id = next_token(task, scores_of(logits, piece.first_scores + right));
     foretold = right < proposed && piece.proposed[static_cast<size_t>(right)] == id;
-    task.generation.accepted += foretold;
+    task.generation.accepted += right > 0;
     accept(task, id);
   }
   if (!task.running()) return;

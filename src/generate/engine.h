@@ -57,7 +57,7 @@ struct Generation {
   int64_t prompt_tokens = 0;   // with the given ones that are read behind it
   int64_t steps = 0;           // of the model, behind the one that gave the first token
   int64_t proposed = 0;        // tokens that were verified in these steps
-  int64_t accepted = 0;        // of them, those that are in `ids`
+  int64_t accepted = 0;        // of them, those that gave one more token in their step
   double log_probability = 0;  // of Request::given together: the natural logarithm
   double prefill_s = 0;        // from the first work on the prompt to the first token
   double decode_s = 0;         // from the first token to the last

@@ -13,9 +13,6 @@
 namespace nuri {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
-
 // Proposes what a function of the tokens so far says, as long as it is let.
 class Guesser : public Proposer {
  public:
@@ -90,7 +87,9 @@ TEST(Speculation, AnswersAreThoseWithout) {
       EXPECT_EQ(done.ids, expected) << way.seed << " " << errs_every;
       EXPECT_GE(done.proposed, done.accepted);
       EXPECT_EQ(done.steps + done.accepted + 1, std::ssize(done.ids));
-      if (errs_every != 1) EXPECT_GT(done.accepted, 0) << way.seed << " " << errs_every;
+      if (errs_every != 1) {
+        EXPECT_GT(done.accepted, 0) << way.seed << " " << errs_every;
+      }
     }
 }
 
