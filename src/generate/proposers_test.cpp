@@ -128,11 +128,14 @@ TEST(Pace, KeepsRowsFewInAll) {
   }
   std::vector<Prospect> prospects(5, {0, 12, 12});
   pace.plan(sequences, prospects, 0);
-  int64_t rows = 0;
-  for (const auto& sequence : sequences) rows += 1 + sequence.length + (sequence.branch > 0 ? 1 + sequence.branch : 0);
-  EXPECT_LE(rows, Pace::kMostRows);
-  EXPECT_GT(sequences[0].length, 0);
-  EXPECT_LT(sequences[4].length, sequences[0].length);
+  int64_t rows = 0, proposed = 0;
+  for (const auto& sequence : sequences) {
+    rows += 1 + sequence.length + (sequence.branch > 0 ? 1 + sequence.branch : 0);
+    proposed += sequence.length;
+  }
+  EXPECT_EQ(rows, Pace::kMostRows);
+  EXPECT_GT(proposed, 5);
+  EXPECT_EQ(sequences[4].length, 0);  // where it is never right
 }
 
 TEST(TokensRead, RowsThatAreNoTokensEmbeddingsHaveNone) {

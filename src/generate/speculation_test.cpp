@@ -292,7 +292,7 @@ TEST(Speculation, SamplesHaveTheDistributionOfTheTargetAlone) {
   ways[0].temperature = 1.5;
   ways[1].temperature = 0.8, ways[1].top_p = 0.9;
   ways[2].repetition_penalty = 1.3, ways[2].frequency_penalty = 0.5;
-  constexpr int64_t kTrials = 1500;
+  constexpr int64_t kTrials = 1000;
   for (size_t way = 0; way < ways.size(); ++way)
     for (bool lookup : {false, true}) {
       asked.sampling = ways[way];
