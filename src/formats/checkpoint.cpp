@@ -132,4 +132,11 @@ std::span<std::byte> Checkpoint::data(const TensorInfo& tensor) const { return s
 
 const fs::path& Checkpoint::file_of(const TensorInfo& tensor) const { return shard_of(tensor).path(); }
 
+bool Checkpoint::holds(std::span<const std::byte> bytes) const {
+  return std::ranges::any_of(files_, [&](const SafetensorsFile& file) {
+    auto whole = file.bytes();
+    return bytes.data() >= whole.data() && bytes.data() + bytes.size() <= whole.data() + whole.size();
+  });
+}
+
 }  // namespace nuri

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "weights/packing.h"
 
 namespace nuri {
 namespace {
@@ -136,11 +137,17 @@ DType file_dtype(at::ScalarType dtype) {
   }
 }
 
-CheckpointStore::CheckpointStore(const std::filesystem::path& folder, const NameRules& rules, LoadOptions options)
+CheckpointStore::CheckpointStore(const std::filesystem::path& folder, const NameRules& published, LoadOptions options)
     : folder_(folder),
       checkpoint_(std::make_shared<Checkpoint>(Checkpoint::open(folder))),
       coded_(open_coded_matrices(checkpoint_)),
       options_(options) {
+  if (options_.coding && coded_)
+    throw Error(ErrorKind::usage, fmt::format("{}: found matrices in codes already (quantization_config), expected "
+                                              "--weights native",
+                                              folder_.string()));
+  const NameRules none;
+  const NameRules& rules = coded_ && coded_->has_canonical_names() ? none : published;
   for (const auto& info : checkpoint_->tensors()) {
     if (auto matrix = coded_ ? coded_->matrix_of(info.name) : std::nullopt) {
       add_matrix(*matrix, rules);
@@ -198,8 +205,9 @@ void CheckpointStore::add_parts(const TensorInfo& info, const FusedTensor& split
 bool CheckpointStore::has(const std::string& name) const { return tensors_.contains(name) || matrices_.contains(name); }
 
 bool CheckpointStore::differs(const std::string& name, const std::string& tied) {
+  if (!has(name) || !has(tied)) return false;
   auto own = tensors_.find(name), other = tensors_.find(tied);
-  if (own == tensors_.end() || other == tensors_.end()) return false;
+  if (own == tensors_.end() || other == tensors_.end()) return true;
   const TensorInfo &a = own->second.info, &b = other->second.info;
   if (a.dtype == b.dtype && a.shape == b.shape && std::ranges::equal(checkpoint_->data(a), checkpoint_->data(b))) {
     taken_.insert(name);
@@ -208,52 +216,90 @@ bool CheckpointStore::differs(const std::string& name, const std::string& tied) 
   return true;
 }
 
-at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape, const Init&) {
+const CheckpointStore::Source& CheckpointStore::source_of(const std::string& name, at::IntArrayRef shape) const {
   auto found = tensors_.find(name);
   if (found == tensors_.end())
     throw Error(ErrorKind::format, fmt::format("{}: tensor {} not found, expected shape [{}]", folder_.string(), name,
                                                fmt::join(shape, ", ")));
   const Source& source = found->second;
-  const TensorInfo& info = source.info;
   if (at::IntArrayRef(source.shape) != shape)
-    throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found shape [{}], expected [{}]", folder_.string(),
-                                               info.name, fmt::join(source.shape, ", "), fmt::join(shape, ", ")));
-  at::ScalarType dtype = torch_dtype(info.dtype);
-  if (!at::isFloatingType(dtype))
+    throw Error(ErrorKind::format,
+                fmt::format("{}: tensor {}: found shape [{}], expected [{}]", folder_.string(), source.info.name,
+                            fmt::join(source.shape, ", "), fmt::join(shape, ", ")));
+  if (!at::isFloatingType(torch_dtype(source.info.dtype)))
     throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found type {}, expected F32, F16 or BF16",
-                                               folder_.string(), info.name, name_of(info.dtype)));
-  taken_.insert(name);
-  if (options_.device.is_meta())
-    return at::empty(shape, at::TensorOptions().dtype(options_.dtype.value_or(dtype)).device(at::kMeta));
+                                               folder_.string(), source.info.name, name_of(source.info.dtype)));
+  return source;
+}
 
+at::Tensor CheckpointStore::stored(const std::string& name, at::IntArrayRef shape) const {
+  const Source& source = source_of(name, shape);
+  const TensorInfo& info = source.info;
+  auto options = at::TensorOptions().dtype(torch_dtype(info.dtype));
   auto bytes = checkpoint_->data(info);
   at::Tensor tensor;
   if (is_aligned(bytes, info.dtype)) {
     tensor = at::from_blob(
-        bytes.data(), info.shape, [keep = checkpoint_](void*) {}, at::TensorOptions().dtype(dtype));
+        bytes.data(), info.shape, [keep = checkpoint_](void*) {}, options);
   } else {
-    tensor = at::empty(info.shape, at::TensorOptions().dtype(dtype));
+    tensor = at::empty(info.shape, options);
     std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
   }
-  if (source.total > 1)
-    tensor = tensor.view({source.groups, source.total, -1}).narrow(1, source.begin, source.share).reshape(shape);
-  return tensor.to(options_.device, options_.dtype.value_or(dtype));
+  if (source.total == 1) return tensor;
+  return tensor.view({source.groups, source.total, -1}).narrow(1, source.begin, source.share).reshape(shape);
+}
+
+void CheckpointStore::release(const at::Tensor& view) const {
+  if (!view.is_contiguous() || view.numel() == 0) return;
+  const std::span<const std::byte> bytes{static_cast<const std::byte*>(view.const_data_ptr()), view.nbytes()};
+  if (checkpoint_->holds(bytes)) forget_pages(bytes);
+}
+
+at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape, const Init&) {
+  if (auto matrix = matrices_.find(name); matrix != matrices_.end() && shape.size() == 2) {
+    taken_.insert(name);
+    at::Tensor numbers = numbers_of(coded_->read(matrix->second, shape[0], shape[1]), shape[0], shape[1]);
+    return numbers.to(options_.device, options_.dtype.value_or(numbers.scalar_type()));
+  }
+  at::ScalarType dtype = torch_dtype(source_of(name, shape).info.dtype);
+  taken_.insert(name);
+  if (options_.device.is_meta())
+    return at::empty(shape, at::TensorOptions().dtype(options_.dtype.value_or(dtype)).device(at::kMeta));
+  return stored(name, shape).to(options_.device, options_.dtype.value_or(dtype));
 }
 
 std::optional<WeightStore::Codes> CheckpointStore::codes(const std::string& name, int64_t n, int64_t k) {
-  auto matrix = matrices_.find(name);
-  if (matrix == matrices_.end()) return {};
+  Codes codes;
+  if (auto matrix = matrices_.find(name); matrix != matrices_.end()) {
+    if (options_.device.is_cuda()) return {};  // whose products know no codes
+    codes = coded_->read(matrix->second, n, k);
+    if (options_.device.is_meta()) codes.bytes = at::empty_like(codes.bytes, at::kMeta);
+  } else if (auto wanted = coding(name); wanted && tensors_.contains(name)) {
+    at::Tensor numbers = stored(name, {n, k});
+    codes = round_to_codes(numbers, *wanted);
+    release(numbers);
+  } else {
+    return {};
+  }
   taken_.insert(name);
-  Codes codes = coded_->read(matrix->second, n, k);
+  codes.dtype = options_.dtype.value_or(codes.dtype);
+  return codes;
+}
+
+std::optional<WeightStore::Codes> CheckpointStore::codes_of_part(const std::string&, const MatrixPart& part, int64_t n,
+                                                                 int64_t) {
+  auto wanted = coding(part.tensor);
+  if (!wanted || !tensors_.contains(part.tensor)) return {};
+  taken_.insert(part.tensor);
+  at::Tensor tensor = stored(part.tensor, part.shape);
+  Codes codes = round_to_codes(cut(tensor, part, n), *wanted);
+  release(tensor.select(0, part.index));
   codes.dtype = options_.dtype.value_or(codes.dtype);
   return codes;
 }
 
 std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) const {
-  const auto holds = [&](std::string_view part) { return name.find(part) != std::string::npos; };
-  if (!options_.coding || holds("vision") || holds("visual")) return {};
-  const bool words = holds("lm_head") || holds("embed");  // an embedding may stand in front of the words too
-  return words && kernels::is_four_bits(*options_.coding) ? kernels::Coding::int8_groups : options_.coding;
+  return options_.coding ? usual_coding(name, *options_.coding) : std::nullopt;
 }
 
 void CheckpointStore::expect_all_taken() const {
@@ -273,11 +319,13 @@ void CheckpointStore::expect_room() const {
   int64_t count = 0, bytes = 0, packed = 0;
   for (const auto& [name, source] : tensors_) {
     const TensorInfo& info = source.info;
-    if (auto codes = coding(name); codes && info.shape.size() == 2)
-      packed += source.elements() * (kernels::is_four_bits(*codes) ? 5 : 9) / 8;
     bool floating =
         info.dtype == DType::F32 || info.dtype == DType::F16 || info.dtype == DType::BF16 || info.dtype == DType::F64;
     if (!floating) continue;  // refused when it is taken
+    if (auto codes = coding(name); codes && (info.shape.size() == 2 || info.shape.size() == 3)) {
+      packed += source.elements() * (kernels::is_four_bits(*codes) ? 5 : 9) / 8;
+      continue;
+    }
     at::ScalarType stored = torch_dtype(info.dtype), loaded = options_.dtype.value_or(stored);
     if (loaded == stored && is_aligned(checkpoint_->data(info), info.dtype)) continue;
     count += source.elements();
