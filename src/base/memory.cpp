@@ -1,6 +1,7 @@
 #include "base/memory.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -78,6 +79,14 @@ void expect_memory(int64_t bytes, std::string_view what, std::string_view arithm
   throw Error(ErrorKind::resource,
               fmt::format("{}: needs {} ({}), found {} available ({})", what, readable_bytes(bytes), arithmetic,
                           readable_bytes(available.bytes), available.limit));
+}
+
+void forget_pages(std::span<const std::byte> bytes) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<uintptr_t>(bytes.data()) + page - 1) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(bytes.data() + bytes.size()) / page * page;
+  // Advice: where it is not taken, the pages stay.
+  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 std::string readable_bytes(int64_t bytes) {

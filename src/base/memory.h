@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,6 +26,10 @@ std::optional<int64_t> free_address_space();
 // where the number comes from: "the key-value cache: needs 4.00 GiB (131072 positions x 32768 bytes), found 1.20 GiB
 // available (MemAvailable of /proc/meminfo)".
 void expect_memory(int64_t bytes, std::string_view what, std::string_view arithmetic);
+
+// Gives the whole pages among these bytes of a mapped file back, none of which was written: they are read again when
+// they are needed.
+void forget_pages(std::span<const std::byte> bytes);
 
 // "4.00 GiB", "17.3 MiB", "512 bytes"
 std::string readable_bytes(int64_t bytes);

@@ -52,6 +52,7 @@ void add_verbs(CLI::App& app) {
   add_search(app);
   add_train(app);
   add_eval(app);
+  add_quantize(app);
 }
 
 }  // namespace

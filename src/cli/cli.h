@@ -23,6 +23,7 @@ void add_index(CLI::App& app);
 void add_search(CLI::App& app);
 void add_train(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_quantize(CLI::App& app);
 
 // A subcommand with its description and an example that works.
 CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& description, const std::string& example);

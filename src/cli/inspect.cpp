@@ -66,7 +66,12 @@ std::string bytes_table(const Json& told) {
       line += fmt::format(" ({} of it scales)", readable_bytes(told["scale_bytes"][precision].get<int64_t>()));
     text += row(text.empty() ? "weights" : "", line);
   }
-  return text + row("", fmt::format("int8, int4: {}", told["quantised_as"].get<std::string>()));
+  text += row("", fmt::format("int8, int4: {}", told["quantised_as"].get<std::string>()));
+  for (const auto& [coding, sum] : told["codes"].items())
+    text += row("", fmt::format("in the file {} parameters of {} matrices are {}, {}",
+                                grouped(sum["parameters"].get<int64_t>()), sum["matrices"].get<int64_t>(), coding,
+                                readable_bytes(sum["bytes"].get<int64_t>())));
+  return text;
 }
 
 // Sizes out of a hostile configuration may be beyond 64 bits together.

@@ -136,4 +136,11 @@ void Checkpoint::use_large_pages() {
   for (const SafetensorsFile& file : files_) large_pages_.emplace_back(file.bytes());
 }
 
+bool Checkpoint::holds(std::span<const std::byte> bytes) const {
+  return std::ranges::any_of(files_, [&](const SafetensorsFile& file) {
+    auto whole = file.bytes();
+    return bytes.data() >= whole.data() && bytes.data() + bytes.size() <= whole.data() + whole.size();
+  });
+}
+
 }  // namespace nuri

@@ -52,6 +52,8 @@ class SafetensorsFile {
   // The bytes of a tensor of this file. They may be unaligned: files of older writers have headers of any
   // length. Valid while this object lives.
   std::span<std::byte> data(const TensorInfo& tensor) const;
+  // The whole file.
+  std::span<const std::byte> bytes() const { return file_.bytes(); }
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
   const std::filesystem::path& path() const { return file_.path(); }
   std::span<std::byte> bytes() const { return file_.bytes(); }
@@ -75,6 +77,8 @@ class Checkpoint {
   const TensorInfo* find(std::string_view name) const;                 // nullptr when there is none
   // As SafetensorsFile::data. Error(internal) for a tensor that is not of this checkpoint.
   std::span<std::byte> data(const TensorInfo& tensor) const;
+  // Whether these bytes lie in one of the mapped files.
+  bool holds(std::span<const std::byte> bytes) const;
   // The file that holds the tensor, for messages.
   const std::filesystem::path& file_of(const TensorInfo& tensor) const;
   size_t total_bytes() const { return total_bytes_; }  // of tensor data

@@ -11,7 +11,9 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/convert.h"
+#include "kernels/dispatch.h"
 #include "kernels/isa/bits.h"
+#include "kernels/isa/rounding.h"
 
 namespace nuri::kernels {
 namespace {
@@ -29,14 +31,15 @@ Panel panel_at(Coding coding, int64_t n, int64_t k, void* packed, int64_t panel)
           bytes + count_panels(n) * codes + panel * panel_scale_bytes(coding, groups)};
 }
 
+// In bytes that are 0 so far.
 void set_code(Coding coding, uint8_t* codes, int64_t group, int64_t row, int64_t column, int code) {
   uint8_t* const at = codes + group * group_code_bytes(coding);
   if (!is_four_bits(coding)) {
     at[column / 4 * 64 + row * 4 + column % 4] = static_cast<uint8_t>(code);
-    return;
+  } else {
+    uint8_t& pair = at[column % 16 / 4 * 64 + row * 4 + column % 4];
+    pair = static_cast<uint8_t>(pair | (column < 16 ? code : code << 4));
   }
-  uint8_t& pair = at[column % 16 / 4 * 64 + row * 4 + column % 4];
-  pair = static_cast<uint8_t>(column < 16 ? (pair & 0xF0) | code : (pair & 0x0F) | code << 4);
 }
 
 int code_at(Coding coding, const uint8_t* codes, int64_t group, int64_t row, int64_t column) {
@@ -46,10 +49,7 @@ int code_at(Coding coding, const uint8_t* codes, int64_t group, int64_t row, int
   return column < 16 ? pair & 0x0F : pair >> 4;
 }
 
-// A number is code * scale + least.
-struct Line {
-  float scale, least;
-};
+using Line = CodeLine;
 
 Line line_at(Coding coding, const std::byte* scales, int64_t group, int64_t row) {
   const auto half = [&](int64_t i) { return load_one(Float16{}, scales + i * 2); };
@@ -69,75 +69,73 @@ Line line_at(Coding coding, const std::byte* scales, int64_t group, int64_t row)
   throw Error(ErrorKind::internal, "quantized: unknown coding");
 }
 
-struct Extent {
-  float least = 0, most = 0;
-  float greatest() const { return std::max(most, -least); }
-};
-
-// Zero belongs to every extent: then a group of one sign keeps small numbers small.
-Extent extent_of(const float* numbers, int64_t count) {
-  Extent found;
-  for (int64_t i = 0; i < count; ++i) {
-    if (!std::isfinite(numbers[i]))
-      throw Error(ErrorKind::format, fmt::format("quantize: found {}, expected a finite number", numbers[i]));
-    found.least = std::min(found.least, numbers[i]);
-    found.most = std::max(found.most, numbers[i]);
-  }
-  return found;
-}
-
-// Stores `value` as float16 and gives what is stored.
-float stored_half(std::byte* to, int64_t i, float value) {
-  store_one(Float16{}, to + i * 2, value);
-  const float stored = load_one(Float16{}, to + i * 2);
+// `value` as float16 holds it.
+float as_half(float value) {
+  std::byte bytes[2];
+  store_one(Float16{}, bytes, value);
+  const float stored = load_one(Float16{}, bytes);
   if (!std::isfinite(stored))
     throw Error(ErrorKind::format,
                 fmt::format("quantize: found a scale of {}, expected one that float16 holds", value));
   return stored;
 }
 
-Line store_line(Coding coding, std::byte* scales, int64_t group, int64_t row, const Extent& extent) {
+void store_line(Coding coding, std::byte* scales, int64_t group, int64_t row, const Line& line) {
+  const auto store_half = [&](int64_t i, float value) { store_one(Float16{}, scales + i * 2, value); };
   switch (coding) {
-    case Coding::int8_rows: {
-      const float scale = extent.greatest() / 127;
-      store_one(Float32{}, scales + row * 4, scale);
-      return {scale, -128 * scale};
-    }
-    case Coding::int8_groups: {
-      const float scale = stored_half(scales, group * kPanelRows + row, extent.greatest() / 127);
-      return {scale, -128 * scale};
-    }
-    case Coding::int4_groups: {
-      // There is one code more below zero: the greater side takes it.
-      const float side = extent.most > -extent.least ? -1.0f : 1.0f;
-      const float scale = stored_half(scales, group * kPanelRows + row, side * extent.greatest() / 8);
-      return {scale, -8 * scale};
-    }
-    case Coding::int4_ranges: {
-      const float least = stored_half(scales, (group * 2 + 1) * kPanelRows + row, extent.least);
-      return {stored_half(scales, group * 2 * kPanelRows + row, (extent.most - least) / 15), least};
-    }
+    case Coding::int8_rows:
+      return store_one(Float32{}, scales + row * 4, line.scale);
+    case Coding::int8_groups:
+    case Coding::int4_groups:
+      return store_half(group * kPanelRows + row, line.scale);
+    case Coding::int4_ranges:
+      store_half(group * 2 * kPanelRows + row, line.scale);
+      return store_half((group * 2 + 1) * kPanelRows + row, line.least);
   }
-  throw Error(ErrorKind::internal, "quantized: unknown coding");
 }
 
-void quantize_row(Coding coding, const float* numbers, int64_t k, const Panel& panel, int64_t row) {
-  const int most = is_four_bits(coding) ? 15 : 255;
-  Line line{};
-  for (int64_t group = 0; group < count_groups(k); ++group) {
-    const int64_t begin = group * kCodeGroup, count = std::min(kCodeGroup, k - begin);
-    if (coding != Coding::int8_rows) {
-      line = store_line(coding, panel.scales, group, row, extent_of(numbers + begin, count));
-    } else if (group == 0) {
-      line = store_line(coding, panel.scales, 0, row, extent_of(numbers, k));
+// Rounds one row after another; numbers and lines of the row are kept in between.
+class RowRounder {
+ public:
+  RowRounder(Coding coding, int64_t k)
+      : coding_(coding),
+        k_(k),
+        groups_(static_cast<std::size_t>(count_groups(k))),
+        x_(groups_ * kCodeGroup),
+        least_(groups_),
+        most_(groups_),
+        scale_(groups_) {}
+
+  void round(const void* from, Element type, const Panel& panel, int64_t row) {
+    convert(from, type, x_.data(), Element::float32, k_);
+    if (!NURI_KERNEL(group_extents)({x_.data(), count_groups(k_), least_.data(), most_.data()})) complain();
+    if (coding_ == Coding::int8_rows && groups_ > 0) {
+      least_.assign(groups_, *std::min_element(least_.begin(), least_.end()));
+      most_.assign(groups_, *std::max_element(most_.begin(), most_.end()));
     }
-    for (int64_t column = 0; column < count; ++column) {
-      const float code = line.scale == 0 ? static_cast<float>(code_offset(coding))
-                                         : std::nearbyint((numbers[begin + column] - line.least) / line.scale);
-      set_code(coding, panel.codes, group, row, column, std::clamp(static_cast<int>(code), 0, most));
+    for (std::size_t group = 0; group < groups_; ++group) {
+      const Line line = line_of(coding_, least_[group], most_[group]);
+      store_line(coding_, panel.scales, static_cast<int64_t>(group), row, line);
+      scale_[group] = line.scale, least_[group] = line.least;
     }
+    const bool four = is_four_bits(coding_);
+    NURI_KERNEL(row_codes)
+    ({x_.data(), k_, scale_.data(), least_.data(), four ? 15 : 255, code_offset(coding_), four, panel.codes + row * 4});
   }
-}
+
+ private:
+  [[noreturn]] void complain() const {
+    for (float number : x_)
+      if (!std::isfinite(number))
+        throw Error(ErrorKind::format, fmt::format("quantize: found {}, expected a finite number", number));
+    throw Error(ErrorKind::internal, "quantize: found no number that is not finite");
+  }
+
+  Coding coding_;
+  int64_t k_;
+  std::size_t groups_;
+  std::vector<float> x_, least_, most_, scale_;
+};
 
 // The 32 codes of one row and group.
 void set_codes(Coding coding, uint8_t* codes, int64_t group, int64_t row, const uint8_t* from) {
@@ -170,20 +168,53 @@ int64_t quantized_bytes(Coding coding, int64_t n, int64_t k) {
   return (count_panels(n) * (groups * group_code_bytes(coding) + panel_scale_bytes(coding, groups)) + 63) / 64 * 64;
 }
 
+CodeLine line_of(Coding coding, float least, float most) {
+  const float greatest = std::max(most, -least);
+  switch (coding) {
+    case Coding::int8_rows:
+      return {greatest / 127, -128 * (greatest / 127)};
+    case Coding::int8_groups: {
+      const float scale = as_half(greatest / 127);
+      return {scale, -128 * scale};
+    }
+    case Coding::int4_groups: {
+      // There is one code more below zero: the greater side takes it.
+      const float scale = as_half((most > -least ? -1.0f : 1.0f) * greatest / 8);
+      return {scale, -8 * scale};
+    }
+    case Coding::int4_ranges: {
+      const float low = as_half(least);
+      return {as_half((most - low) / 15), low};
+    }
+  }
+  throw Error(ErrorKind::internal, "quantized: unknown coding");
+}
+
+void pack_codes(Coding coding, int64_t n, int64_t k, const uint8_t* codes, const CodeLine* lines, void* packed) {
+  check_sizes("pack_codes", n, k);
+  std::fill_n(static_cast<std::byte*>(packed), quantized_bytes(coding, n, k), std::byte{0});
+  for (int64_t i = 0; i < n; ++i) {
+    const Panel panel = panel_at(coding, n, k, packed, i / kPanelRows);
+    const int64_t row = i % kPanelRows;
+    for (int64_t group = 0; group < count_groups(k); ++group)
+      store_line(coding, panel.scales, group, row, lines[i * count_groups(k) + group]);
+    for (int64_t column = 0; column < k; ++column)
+      set_code(coding, panel.codes, column / kCodeGroup, row, column % kCodeGroup, codes[i * k + column]);
+  }
+}
+
 void quantize(Coding coding, int64_t n, int64_t k, ConstRows w, void* packed) {
   check_sizes("quantize", n, k);
   if (n > 1 && w.stride < k) throw Error(ErrorKind::internal, "quantize: found a stride that is shorter than a row");
-  const int64_t size = quantized_bytes(coding, n, k), groups = count_groups(k);
-  std::fill_n(static_cast<std::byte*>(packed), size, std::byte{0});
+  // Rows that the weight does not have, and the end.
+  std::fill_n(static_cast<std::byte*>(packed), quantized_bytes(coding, n, k), std::byte{0});
   parallel_for(0, count_panels(n), 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> numbers(static_cast<std::size_t>(groups * kCodeGroup));
+    RowRounder rounder(coding, k);
     for (int64_t panel = begin; panel < end; ++panel) {
       const Panel at = panel_at(coding, n, k, packed, panel);
       for (int64_t row = 0; row < std::min(kPanelRows, n - panel * kPanelRows); ++row) {
-        const auto* from =
-            static_cast<const std::byte*>(w.data) + (panel * kPanelRows + row) * w.stride * element_bytes(w.type);
-        convert(from, w.type, numbers.data(), Element::float32, k);
-        quantize_row(coding, numbers.data(), k, at, row);
+        const int64_t place = (panel * kPanelRows + row) * w.stride * element_bytes(w.type);
+        rounder.round(static_cast<const std::byte*>(w.data) + place, w.type, at, row);
       }
     }
   });
@@ -212,12 +243,14 @@ void dequantize(Coding coding, int64_t n, int64_t k, const void* packed, int64_t
     throw Error(ErrorKind::internal, fmt::format("dequantize: rows [{}, {}): expected rows of {}", begin, end, n));
   for (int64_t i = begin; i < end; ++i, rows += k) {
     const Panel panel = panel_at(coding, n, k, const_cast<void*>(packed), i / kPanelRows);
-    for (int64_t column = 0; column < k; ++column) {
-      const int64_t group = column / kCodeGroup, row = i % kPanelRows;
-      const Line line = line_at(coding, panel.scales, group, row);
-      const int code = code_at(coding, panel.codes, group, row, column % kCodeGroup);
-      rows[column] = coding == Coding::int4_ranges ? std::fma(static_cast<float>(code), line.scale, line.least)
-                                                   : static_cast<float>(code - code_offset(coding)) * line.scale;
+    for (int64_t group = 0; group < count_groups(k); ++group) {
+      const Line line = line_at(coding, panel.scales, group, i % kPanelRows);
+      for (int64_t column = 0; column < std::min(kCodeGroup, k - group * kCodeGroup); ++column) {
+        const int code = code_at(coding, panel.codes, group, i % kPanelRows, column);
+        rows[group * kCodeGroup + column] = coding == Coding::int4_ranges
+                                                ? std::fma(static_cast<float>(code), line.scale, line.least)
+                                                : static_cast<float>(code - code_offset(coding)) * line.scale;
+      }
     }
   }
 }

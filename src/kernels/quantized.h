@@ -34,6 +34,17 @@ struct GivenCodes {
 // Throws Error(format) for a scale beyond float16.
 void pack_panel(Coding coding, int64_t n, int64_t k, int64_t panel, const GivenCodes& given, void* packed);
 
+// A number is code * scale + least.
+struct CodeLine {
+  float scale, least;
+};
+// That of a group (of int8_rows: a row) whose numbers, and zero, lie in [least, most], as it is stored.
+CodeLine line_of(Coding coding, float least, float most);
+
+// Packs codes [n, k] that somebody else chose, each below 16 or 256, with the lines [n, groups] that line_of gave for
+// them; of int8_rows the same line in all groups of a row.
+void pack_codes(Coding coding, int64_t n, int64_t k, const uint8_t* codes, const CodeLine* lines, void* packed);
+
 // Rows [begin, end) of a packed weight [n, k] in float32, one after the other: what its codes mean.
 void dequantize(Coding coding, int64_t n, int64_t k, const void* packed, int64_t begin, int64_t end, float* rows);
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -50,6 +51,53 @@ double allowed(Coding coding, double least, double most) {
   }
 }
 
+using QuantizedBySet = EveryIsa;
+INSTANTIATE_TEST_SUITE_P(Kernels, QuantizedBySet, testing::ValuesIn(supported_isas()), isa_test_name);
+
+// One row's codes by the definition, a number at a time; scale and least number as they are stored.
+void expect_codes(const Packed& p, const Buffer& w, const std::vector<float>& found, int64_t row, int64_t group) {
+  const int64_t begin = group * kCodeGroup, end = std::min(p.k, begin + kCodeGroup);
+  float least = 0, most = 0;
+  for (int64_t i = begin; i < end; ++i) {
+    least = std::min(least, static_cast<float>(w.get(row * p.k + i)));
+    most = std::max(most, static_cast<float>(w.get(row * p.k + i)));
+  }
+  const auto half = [](float value) { return static_cast<float>(rounded_to(Element::float16, value)); };
+  const float low = half(least), scale = half((most - low) / 15);
+  for (int64_t i = begin; i < end; ++i) {
+    const auto x = static_cast<float>(w.get(row * p.k + i));
+    const float code = scale == 0 ? 0 : std::clamp(std::nearbyint((x - low) / scale), 0.0f, 15.0f);
+    ASSERT_EQ(found[static_cast<size_t>(row * p.k + i)], std::fma(code, scale, low)) << row << ", " << i;
+  }
+}
+
+TEST_P(QuantizedBySet, EachCodeIsAsDefined) {
+  for (auto [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {3, 31}, {17, 33}, {40, 200}}) {
+    CounterRandom random(static_cast<uint64_t>(n + k));
+    for (Element type : all_elements()) {
+      Buffer w(type, n * k);
+      w.set_random(random, 0.05);
+      const Packed packed = pack(Coding::int4_ranges, n, k, w, k);
+      const std::vector<float> found = unpack(packed);
+      for (int64_t row = 0; row < n; ++row)
+        for (int64_t group = 0; group < count_groups(k); ++group) expect_codes(packed, w, found, row, group);
+    }
+  }
+}
+
+TEST_P(QuantizedBySet, EverySetMakesTheSameBytes) {
+  for (Coding coding : kCodings) {
+    CounterRandom random(11);
+    Buffer w(Element::bfloat16, 37 * 101);
+    w.set_random(random, 3);
+    for (int64_t i = 0; i < 101; ++i) w.set(5 * 101 + i, i % 2 == 0 ? 0.0 : -0.0);
+    const Packed found = pack(coding, 37, 101, w, 101);
+    set_active_isa(Isa::scalar);
+    EXPECT_EQ(found.bytes, pack(coding, 37, 101, w, 101).bytes) << coding_name(coding);
+    set_active_isa(GetParam());
+  }
+}
+
 TEST(Quantized, EachNumberIsTheNearestCode) {
   for (Coding coding : kCodings) {
     for (auto [n, k, spare] :
@@ -74,6 +122,29 @@ TEST(Quantized, EachNumberIsTheNearestCode) {
               << row << ", " << i;
         }
       }
+    }
+  }
+}
+
+TEST(Quantized, ChosenCodesArePackedAsTheyAre) {
+  for (Coding coding : kCodings) {
+    constexpr int64_t kN = 19, kK = 77;
+    const int64_t groups = count_groups(kK);
+    CounterRandom random(5);
+    std::vector<uint8_t> codes(kN * kK);
+    for (uint8_t& code : codes) code = static_cast<uint8_t>(random.next() % (is_four_bits(coding) ? 16 : 256));
+    std::vector<CodeLine> lines(static_cast<size_t>(kN * groups));
+    for (size_t i = 0; i < lines.size(); ++i) {
+      const size_t row = i / static_cast<size_t>(groups);
+      lines[i] = line_of(coding, -1.0f, static_cast<float>(coding == Coding::int8_rows ? row : i));
+    }
+    Packed packed{coding, kN, kK, std::vector<std::byte>(static_cast<size_t>(quantized_bytes(coding, kN, kK)))};
+    pack_codes(coding, kN, kK, codes.data(), lines.data(), packed.bytes.data());
+    const std::vector<float> found = unpack(packed);
+    for (int64_t i = 0; i < kN * kK; ++i) {
+      const CodeLine line = lines[static_cast<size_t>(i / kK * groups + i % kK / kCodeGroup)];
+      const float expected = std::fma(codes[static_cast<size_t>(i)], line.scale, line.least);
+      ASSERT_NEAR(found[static_cast<size_t>(i)], expected, 1e-6 * std::abs(expected) + 1e-4) << i;
     }
   }
 }

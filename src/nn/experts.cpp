@@ -39,50 +39,56 @@ at::Tensor Dispatch::combine(const at::Tensor& y) const {
 
 Experts::Experts(const WeightView& weights, const Shape& shape, Layout layout, double deviation)
     : shape_(shape), layout_(layout) {
-  auto [count, width, hidden, activation] = shape;
-  Init init = Init::normal(deviation);
-  bool transposed = layout == Layout::transposed;
-  if (!weights.has("gate_up_proj") && transposed && (weights / int64_t{0} / "w1").has("weight")) {
-    for (int64_t i = 0; i < count; ++i) {
-      WeightView one = weights / i;
-      separate_.push_back({(one / "w1").get("weight", {hidden, width}, init),
-                           (one / "w3").get("weight", {hidden, width}, init),
-                           (one / "w2").get("weight", {width, hidden}, init)});
-    }
-    return;
+  const auto [count, width, hidden, activation] = shape;
+  const Init init = Init::normal(deviation);
+  const bool direct = layout == Layout::direct;
+  MatrixPart gate{"gate_up_proj", {count, 2 * hidden, width}, 0, 0, direct}, down{"down_proj", {count, width, hidden}};
+  if (direct) {
+    gate.shape = {count, width, 2 * hidden};
+    down.shape = {count, hidden, width};
+    down.transposed = true;
   }
-  gate_up_ = weights.get(
-      "gate_up_proj",
-      transposed ? at::IntArrayRef{count, 2 * hidden, width} : at::IntArrayRef{count, width, 2 * hidden}, init);
-  down_ = weights.get("down_proj",
-                      transposed ? at::IntArrayRef{count, width, hidden} : at::IntArrayRef{count, hidden, width}, init);
+  MatrixPart up = gate;
+  up.begin = hidden;
+  for (int64_t i = 0; i < count; ++i) {
+    gate.index = up.index = down.index = i;
+    const std::string one = std::to_string(i);
+    experts_.push_back({factor_of(weights.part(one + ".w1.weight", gate, hidden, width, init)),
+                        factor_of(weights.part(one + ".w3.weight", up, hidden, width, init)),
+                        factor_of(weights.part(one + ".w2.weight", down, width, hidden, init))});
+  }
+  const auto together = [&](const ops::Factor& first, const MatrixPart& part) {
+    return !first.packed && weights.has(part.tensor) ? weights.get(part.tensor, part.shape, init) : at::Tensor();
+  };
+  gate_up_ = together(experts_.front().gate, gate);
+  down_ = together(experts_.front().down, down);
 }
 
 Experts::Expert Experts::cut(const at::Tensor& gate_up, const at::Tensor& down) const {
   bool direct = layout_ == Layout::direct;
   at::Tensor both = direct ? gate_up.t() : gate_up;  // [2 F, D]
-  return {both.narrow(0, 0, shape_.hidden), both.narrow(0, shape_.hidden, shape_.hidden), direct ? down.t() : down};
+  return {{both.narrow(0, 0, shape_.hidden), {}},
+          {both.narrow(0, shape_.hidden, shape_.hidden), {}},
+          {direct ? down.t() : down, {}}};
 }
 
 at::Tensor Experts::run(const Expert& expert, const at::Tensor& x) const {
-  ops::Factor factors[] = {{expert.gate, {}}, {expert.up, {}}};
+  ops::Factor factors[] = {expert.gate, expert.up};
   auto wide = ops::linears(x, factors);
-  return ops::linear(ops::gated(wide[0], wide[1], shape_.activation), expert.down);
+  return ops::linears(ops::gated(wide[0], wide[1], shape_.activation), {&expert.down, 1})[0];
 }
 
 at::Tensor Experts::operator()(const at::Tensor& gathered, const Dispatch& dispatch) const {
-  // Where gradients are wanted, all are taken apart at once: so the gradients of all are put together at once.
-  bool graph = at::GradMode::is_enabled() && separate_.empty() && (gate_up_.requires_grad() || down_.requires_grad());
+  // Where gradients are wanted, all are taken apart at once: so the gradients of all are put together at once. The
+  // views in `experts_` know of none.
+  bool graph = at::GradMode::is_enabled() && gate_up_.defined() && down_.defined() &&
+               (gate_up_.requires_grad() || down_.requires_grad());
   std::vector<at::Tensor> gate_up, down, made;
   if (graph) gate_up = gate_up_.unbind(0), down = down_.unbind(0);
-  auto expert = [&](int64_t i) {
-    if (!separate_.empty()) return separate_[i];
-    return graph ? cut(gate_up[i], down[i]) : cut(gate_up_.select(0, i), down_.select(0, i));
-  };
   int64_t begin = 0;
   for (int64_t i = 0; i < shape_.count; ++i) {
     int64_t rows = dispatch.counts()[i];
-    if (rows > 0) made.push_back(run(expert(i), gathered.narrow(0, begin, rows)));
+    if (rows > 0) made.push_back(run(graph ? cut(gate_up[i], down[i]) : experts_[i], gathered.narrow(0, begin, rows)));
     begin += rows;
   }
   return made.empty() ? gathered : at::cat(made);

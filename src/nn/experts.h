@@ -39,7 +39,8 @@ class Dispatch {
 };
 
 // Gated feed-forwards side by side, of which each row passes a few: down(act(gate(x)) * up(x)) (Shazeer et al. 2017,
-// Fedus et al. 2021). The weights stay as they lie in the checkpoint; those of an expert that has no row are not read.
+// Fedus et al. 2021). The weights stay as they lie in the checkpoint, or are codes, matrix by matrix; those of an
+// expert that has no row are not read.
 class Experts {
  public:
   struct Shape {
@@ -50,8 +51,8 @@ class Experts {
   // [E, D, 2 F] and [E, F, D] to multiply by as they are.
   enum class Layout { transposed, direct };
 
-  // Under `weights`: the two tensors, or, as older files of the layout `transposed` have them, N.w1.weight (gate),
-  // N.w3.weight (up) and N.w2.weight (down).
+  // Under `weights`: the two tensors, or, as older files and packed ones have them, N.w1.weight (gate) [F, D],
+  // N.w3.weight (up) [F, D] and N.w2.weight (down) [D, F].
   Experts(const WeightView& weights, const Shape& shape, Layout layout, double deviation = 0.02);
 
   // Gathered rows [M, D] -> [M, D]
@@ -62,7 +63,7 @@ class Experts {
 
  private:
   struct Expert {
-    at::Tensor gate, up, down;  // [F, D], [F, D], [D, F]
+    ops::Factor gate, up, down;  // [F, D], [F, D], [D, F]
   };
   // Views of one expert's part.
   Expert cut(const at::Tensor& gate_up, const at::Tensor& down) const;
@@ -70,8 +71,8 @@ class Experts {
 
   Shape shape_;
   Layout layout_;
-  std::vector<Expert> separate_;  // empty where the weights lie together
-  at::Tensor gate_up_, down_;
+  std::vector<Expert> experts_;
+  at::Tensor gate_up_, down_;  // of all, where they lie together in numbers
 };
 
 }  // namespace nuri::nn

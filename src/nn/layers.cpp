@@ -14,25 +14,28 @@ std::shared_ptr<const ops::PackedWeight> packed_of(const Matrix& weight) {
 
 }  // namespace
 
+ops::Factor factor_of(const Matrix& weight) {
+  if (weight.coding) return {{}, {}, packed_of(weight)};
+  return {weight.numbers, {}};
+}
+
 Linear::Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation)
-    : Linear(weights, weights.matrix("weight", out, in, Init::normal(deviation))) {
+    : Linear(weights.matrix("weight", out, in, Init::normal(deviation))) {
   if (bias) factor_.bias = weights.get("bias", {out}, Init::constant(0));
 }
 
-Linear::Linear(const WeightView& weights, const Matrix& weight) {
-  if (weight.coding)
-    factor_.packed = packed_of(weight);
-  else if (auto coding = weights.coding("weight"))
-    factor_.packed = ops::pack(weight.numbers, *coding);
-  else
-    factor_.weight = weight.numbers;
-}
+Linear::Linear(const Matrix& weight) : factor_(factor_of(weight)) {}
 
 std::vector<at::Tensor> Linear::together(const at::Tensor& x, std::initializer_list<const Linear*> layers) {
   std::vector<ops::Factor> factors;
   for (const Linear* layer : layers) factors.push_back(layer->factor_);
   return ops::linears(x, factors);
 }
+
+Table::Table(const WeightView& weights, int64_t count, int64_t width, double deviation)
+    : weight_(weights.get("weight", {count, width}, Init::normal(deviation))) {}
+
+at::Tensor Table::operator()(const at::Tensor& ids) const { return at::embedding(weight_, ids); }
 
 Embedding::Embedding(const WeightView& weights, int64_t count, int64_t width, double deviation)
     : weight_(weights.matrix("weight", count, width, Init::normal(deviation))) {}

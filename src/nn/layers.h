@@ -8,12 +8,15 @@
 
 namespace nuri::nn {
 
+// What a product takes for the matrix, without bias.
+ops::Factor factor_of(const Matrix& weight);
+
 // y = x W^T + b; weight [out, in], bias [out].
 class Linear {
  public:
   Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation = 0.02);
-  // With a weight that was read already, perhaps another layer's, packed where `weights` says so of its own.
-  Linear(const WeightView& weights, const Matrix& weight);
+  // With a weight that was read already, perhaps another layer's.
+  explicit Linear(const Matrix& weight);
   at::Tensor operator()(const at::Tensor& x) const { return ops::linears(x, {&factor_, 1})[0]; }
   at::Tensor activated(const at::Tensor& x, ops::Activation activation) const {
     return ops::linear_activated(x, factor_, activation);
@@ -25,13 +28,26 @@ class Linear {
   ops::Factor factor_;
 };
 
-// Rows of weight [count, width] by index.
+// Rows of weight [count, width] by index: positions, buckets of distances. They stay numbers in every store.
+class Table {
+ public:
+  Table(const WeightView& weights, int64_t count, int64_t width, double deviation = 0.02);
+  // ids: int64, any shape -> [..., width]
+  at::Tensor operator()(const at::Tensor& ids) const;
+  const at::Tensor& weight() const { return weight_; }
+
+ private:
+  at::Tensor weight_;
+};
+
+// The same of words, which may be in codes, perhaps shared with the head of a language model.
 class Embedding {
  public:
   Embedding(const WeightView& weights, int64_t count, int64_t width, double deviation = 0.02);
   // ids: int64, any shape -> [..., width]
   at::Tensor operator()(const at::Tensor& ids) const;
   const Matrix& matrix() const { return weight_; }
+  // Of codes the type, device and shape alone: no number of it has a meaning.
   const at::Tensor& weight() const { return weight_.numbers; }
 
  private:

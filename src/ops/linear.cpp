@@ -2,17 +2,25 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "kernels/convert.h"
 #include "kernels/few_rows.h"
 #include "kernels/quantized_product.h"
 #include "kernels/tile_product.h"
 #include "ops/kernel_access.h"
+#include "ops/observe.h"
 #include "ops/ops.h"
 #include "ops/packed.h"
 
 namespace nuri::ops {
 namespace {
+
+std::atomic<ProductObserver*> observer{nullptr};
+
+void tell(const at::Tensor& x, std::span<const Factor> factors) {
+  if (auto* watching = observer.load(std::memory_order_relaxed)) watching->see(x, factors);
+}
 
 // Up to here a product is bound by reading the weights once.
 constexpr int64_t kFewRows = 16;
@@ -150,7 +158,10 @@ at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {
 
 }  // namespace
 
+void observe_products(ProductObserver* chosen) { observer = chosen; }
+
 std::vector<at::Tensor> linears(const at::Tensor& x, std::span<const Factor> factors) {
+  tell(x, factors);
   auto is_fit = [&](const Factor& factor) { return fits(x, factor); };
   if (std::all_of(factors.begin(), factors.end(), is_fit) && count_rows(x) <= kFewRows)
     return few_rows(x.is_contiguous() ? x : x.contiguous(), factors);
@@ -216,14 +227,20 @@ std::optional<PostOperation> post_operation(Activation activation) {
 at::Tensor linear_activated(const at::Tensor& x, const Factor& factor, Activation activation) {
   const auto& [weight, bias, packed] = factor;
   auto bend = bend_of(activation);
-  if (bend && fits_codes(x, factor)) return with_codes(x.contiguous(), {&factor, 1}, *bend)[0];
-  if (bend && count_rows(x) > kFewRows && fits_tiles(x, factor))
+  if (bend && fits_codes(x, factor)) {
+    tell(x, {&factor, 1});
+    return with_codes(x.contiguous(), {&factor, 1}, *bend)[0];
+  }
+  if (bend && count_rows(x) > kFewRows && fits_tiles(x, factor)) {
+    tell(x, {&factor, 1});
     return in_tiles(x.contiguous(), {&factor, 1}, *bend)[0];
+  }
   auto behind = post_operation(activation);
   bool fused = behind && fits(x, factor) && x.scalar_type() == at::kBFloat16 && multiplies_fast(at::kBFloat16) &&
                weight.is_contiguous() && count_rows(x) > kFewRows;
   auto product = fused ? pointwise_linear() : std::nullopt;
   if (!product) return activate(linears(x, {&factor, 1})[0], activation);
+  tell(x, {&factor, 1});
   return product->call(x.contiguous(), weight, bias.defined() ? std::optional(bias) : std::nullopt, behind->name,
                        c10::List<std::optional<at::Scalar>>(), behind->algorithm);
 }

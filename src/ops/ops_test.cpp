@@ -3,10 +3,21 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "kernels/quantized.h"
+#include "ops/kernel_access.h"
 #include "ops/packed.h"
 
 namespace nuri::ops {
 namespace {
+
+std::shared_ptr<const PackedWeight> pack(const at::Tensor& weight, kernels::Coding coding) {
+  at::Tensor w = weight.contiguous();
+  int64_t n = w.size(0), k = w.size(1);
+  auto packed = std::make_shared<PackedWeight>(
+      PackedWeight{coding, n, k, at::empty({kernels::quantized_bytes(coding, n, k)}, at::kByte)});
+  kernels::quantize(coding, n, k, {w.const_data_ptr(), element_of(w), k}, packed->bytes.mutable_data_ptr());
+  return packed;
+}
 
 double relative_error(const at::Tensor& found, const at::Tensor& expected) {
   at::Tensor exact = expected.to(at::kDouble);

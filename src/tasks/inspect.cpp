@@ -4,12 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <map>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "ops/count.h"
 #include "tasks/model_folder.h"
 #include "tasks/pictures.h"
+#include "weights/packing.h"
 
 namespace nuri {
 namespace {
@@ -53,6 +56,7 @@ at::ScalarType configured_dtype(const ConfigReader& config) {
 struct Skeleton {
   std::unique_ptr<Model> model;
   std::vector<NamedTensor> parameters;
+  std::unordered_map<std::string, Matrix> coded;  // those of them that the file holds in codes
   bool from_weights;
 };
 
@@ -63,11 +67,11 @@ Skeleton build(const fs::path& path, const ConfigReader& config, const Family& f
     WeightView weights(store);
     auto model = family.make(config, weights);
     store->expect_all_taken();
-    return {std::move(model), weights.ledger(), true};
+    return {std::move(model), weights.ledger(), weights.coded(), true};
   }
   WeightView weights(std::make_shared<ShapeStore>(dtype ? *dtype : configured_dtype(config)));
   auto model = family.make(config, weights);
-  return {std::move(model), weights.ledger(), false};
+  return {std::move(model), weights.ledger(), {}, false};
 }
 
 // "model.layers.0.mlp.up_proj.weight" -> "model.layers": at most the first two scopes around a weight.
@@ -161,9 +165,25 @@ void tell_work(Model& model, const fs::path& path, const InspectRequest& request
   }
 }
 
-void tell_memory(const std::vector<NamedTensor>& parameters, Json& told) {
+// -> bytes of all weights
+int64_t tell_codes(const Skeleton& skeleton, Json& told) {
   int64_t weights = 0;
-  for (const auto& [name, tensor] : parameters) weights += static_cast<int64_t>(tensor.nbytes());
+  std::map<std::string_view, std::array<int64_t, 3>> sums;
+  for (const auto& [name, tensor] : skeleton.parameters) {
+    auto coded = skeleton.coded.find(name);
+    int64_t bytes = static_cast<int64_t>((coded == skeleton.coded.end() ? tensor : coded->second.codes).nbytes());
+    weights += bytes;
+    if (coded == skeleton.coded.end()) continue;
+    auto& [matrices, numbers, size] = sums[name_of(*coded->second.coding)];
+    matrices += 1, numbers += tensor.numel(), size += bytes;
+  }
+  told["codes"] = Json::object();
+  for (const auto& [coding, sum] : sums)
+    told["codes"][std::string(coding)] = {{"matrices", sum[0]}, {"parameters", sum[1]}, {"bytes", sum[2]}};
+  return weights;
+}
+
+void tell_memory(int64_t weights, Json& told) {
   AvailableMemory available = available_memory();
   int64_t left = available.bytes - weights;
   bool fits = left >= 0;
@@ -205,7 +225,7 @@ std::string inspect(const InspectRequest& request) {
     throw Error(ErrorKind::unsupported, fmt::format("{}: found sizes whose work cannot be counted ({})", config.file(),
                                                     error.what_without_backtrace()));
   }
-  tell_memory(skeleton.parameters, told);
+  tell_memory(tell_codes(skeleton, told), told);
   told["assumed"] = config.assumed();
   return told.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

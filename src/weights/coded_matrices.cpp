@@ -4,6 +4,7 @@
 
 #include "base/config_reader.h"
 #include "kernels/quantized.h"
+#include "weights/packed_folder.h"
 #include "weights/published_matrices.h"
 
 namespace nuri {
@@ -25,10 +26,11 @@ std::unique_ptr<CodedMatrices> open_coded_matrices(std::shared_ptr<const Checkpo
   if (!place.has("quantization_config")) return nullptr;
   ConfigReader method = place.child("quantization_config");
   const auto name = method.maybe<std::string>("quant_method");
+  if (name == "nuri") return open_packed_folder(std::move(checkpoint), method);
   if (name == "gptq") return open_gptq(std::move(checkpoint), config, method);
   if (name == "awq") return open_awq(std::move(checkpoint), config, method);
   if (name == "compressed-tensors") return open_compressed_tensors(std::move(checkpoint), config, method);
-  method.reject("quant_method", "gptq, awq or compressed-tensors");
+  method.reject("quant_method", "nuri, gptq, awq or compressed-tensors");
 }
 
 }  // namespace nuri

@@ -15,6 +15,8 @@ namespace nuri {
 class CodedMatrices {
  public:
   virtual ~CodedMatrices() = default;
+  // Whether all tensors of the checkpoint have canonical names already.
+  virtual bool has_canonical_names() const { return false; }
   // The published name of the matrix that a tensor of the file is a part of ("model.layers.0.mlp.up_proj.weight" for
   // "model.layers.0.mlp.up_proj.qweight"); nothing: it is a tensor of numbers.
   virtual std::optional<std::string> matrix_of(const std::string& tensor) const = 0;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "weights/packing.h"
 
 namespace nuri {
 namespace {
@@ -149,11 +150,17 @@ DType file_dtype(at::ScalarType dtype) {
   }
 }
 
-CheckpointStore::CheckpointStore(const std::filesystem::path& folder, const NameRules& rules, LoadOptions options)
+CheckpointStore::CheckpointStore(const std::filesystem::path& folder, const NameRules& published, LoadOptions options)
     : folder_(folder),
       checkpoint_(std::make_shared<Checkpoint>(Checkpoint::open(folder))),
       coded_(open_coded_matrices(checkpoint_)),
       options_(options) {
+  if (options_.coding && coded_)
+    throw Error(ErrorKind::usage, fmt::format("{}: found matrices in codes already (quantization_config), expected "
+                                              "--weights native",
+                                              folder_.string()));
+  const NameRules none;
+  const NameRules& rules = coded_ && coded_->has_canonical_names() ? none : published;
   if (coded_ && !options_.dtype) options_.dtype = coded_->dtype();
   std::set<std::string> matrices;
   for (const auto& info : checkpoint_->tensors()) {
@@ -216,10 +223,9 @@ void CheckpointStore::add_parts(const TensorInfo& info, const FusedTensor& split
 bool CheckpointStore::has(const std::string& name) const { return tensors_.contains(name) || matrices_.contains(name); }
 
 bool CheckpointStore::differs(const std::string& name, const std::string& tied) {
-  if (matrices_.contains(name) && has(tied)) return true;  // numbers and their codes are not the same
-  if (matrices_.contains(tied) && has(name)) return true;
+  if (!has(name) || !has(tied)) return false;
   auto own = tensors_.find(name), other = tensors_.find(tied);
-  if (own == tensors_.end() || other == tensors_.end()) return false;
+  if (own == tensors_.end() || other == tensors_.end()) return true;  // numbers and their codes are not the same
   const TensorInfo &a = own->second.info, &b = other->second.info;
   if (a.dtype == b.dtype && a.shape == b.shape && std::ranges::equal(checkpoint_->data(a), checkpoint_->data(b))) {
     taken_.insert(name);
@@ -245,28 +251,43 @@ at::Tensor CheckpointStore::mapped(const TensorInfo& info) const {
   return tensor;
 }
 
-at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape, const Init&) {
-  if (auto matrix = matrices_.find(name); matrix != matrices_.end()) {
-    taken_.insert(name);
-    return take_numbers(matrix->second, shape);
-  }
+const CheckpointStore::Source& CheckpointStore::source_of(const std::string& name, at::IntArrayRef shape) const {
   auto found = tensors_.find(name);
   if (found == tensors_.end())
     throw Error(ErrorKind::format, fmt::format("{}: tensor {} not found, expected shape [{}]", folder_.string(), name,
                                                fmt::join(shape, ", ")));
   const Source& source = found->second;
-  const TensorInfo& info = source.info;
   if (at::IntArrayRef(source.shape) != shape)
-    throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found shape [{}], expected [{}]", folder_.string(),
-                                               info.name, fmt::join(source.shape, ", "), fmt::join(shape, ", ")));
-  at::ScalarType dtype = torch_dtype(info.dtype);
-  if (!at::isFloatingType(dtype))
+    throw Error(ErrorKind::format,
+                fmt::format("{}: tensor {}: found shape [{}], expected [{}]", folder_.string(), source.info.name,
+                            fmt::join(source.shape, ", "), fmt::join(shape, ", ")));
+  if (!at::isFloatingType(torch_dtype(source.info.dtype)))
     throw Error(ErrorKind::format, fmt::format("{}: tensor {}: found type {}, expected F32, F16 or BF16",
-                                               folder_.string(), info.name, name_of(info.dtype)));
+                                               folder_.string(), source.info.name, name_of(source.info.dtype)));
+  return source;
+}
+
+at::Tensor CheckpointStore::stored(const std::string& name, at::IntArrayRef shape) const {
+  const Source& source = source_of(name, shape);
+  return source.rows.of(mapped(source.info), shape);
+}
+
+void CheckpointStore::release(const at::Tensor& view) const {
+  if (!view.is_contiguous() || view.numel() == 0) return;
+  const std::span<const std::byte> bytes{static_cast<const std::byte*>(view.const_data_ptr()), view.nbytes()};
+  if (checkpoint_->holds(bytes)) forget_pages(bytes);
+}
+
+at::Tensor CheckpointStore::take(const std::string& name, at::IntArrayRef shape, const Init&) {
+  if (auto matrix = matrices_.find(name); matrix != matrices_.end()) {
+    taken_.insert(name);
+    return take_numbers(matrix->second, shape);
+  }
+  at::ScalarType dtype = torch_dtype(source_of(name, shape).info.dtype);
   taken_.insert(name);
   if (options_.device.is_meta())
     return at::empty(shape, at::TensorOptions().dtype(options_.dtype.value_or(dtype)).device(at::kMeta));
-  return source.rows.of(mapped(info), shape).to(options_.device, options_.dtype.value_or(dtype));
+  return stored(name, shape).to(options_.device, options_.dtype.value_or(dtype));
 }
 
 // Codes of a matrix whose numbers a model wants: a convolution's, say.
@@ -283,20 +304,39 @@ at::Tensor CheckpointStore::take_numbers(const CodedSource& source, at::IntArray
 }
 
 std::optional<WeightStore::Codes> CheckpointStore::codes(const std::string& name, int64_t n, int64_t k) {
-  auto matrix = matrices_.find(name);
-  if (matrix == matrices_.end() || matrix->second.rows.total > 1 || options_.device.is_meta()) return {};
-  auto codes = coded_->read(matrix->second.published, n, k);
+  std::optional<Codes> codes;
+  if (auto matrix = matrices_.find(name); matrix != matrices_.end()) {
+    // Products on a GPU know no codes, several matrices in one are read as numbers, and for shapes alone nothing is
+    // packed.
+    const bool packs = !coded_->has_canonical_names();
+    if (options_.device.is_cuda() || matrix->second.rows.total > 1 || (packs && options_.device.is_meta())) return {};
+    codes = coded_->read(matrix->second.published, n, k);
+    if (codes && options_.device.is_meta()) codes->bytes = at::empty_like(codes->bytes, at::kMeta);
+  } else if (auto wanted = coding(name); wanted && tensors_.contains(name)) {
+    at::Tensor numbers = stored(name, {n, k});
+    codes = round_to_codes(numbers, *wanted);
+    release(numbers);
+  }
   if (!codes) return {};
   taken_.insert(name);
   codes->dtype = options_.dtype.value_or(codes->dtype);
   return codes;
 }
 
+std::optional<WeightStore::Codes> CheckpointStore::codes_of_part(const std::string&, const MatrixPart& part, int64_t n,
+                                                                 int64_t) {
+  auto wanted = coding(part.tensor);
+  if (!wanted || !tensors_.contains(part.tensor)) return {};
+  taken_.insert(part.tensor);
+  at::Tensor tensor = stored(part.tensor, part.shape);
+  Codes codes = round_to_codes(cut(tensor, part, n), *wanted);
+  release(tensor.select(0, part.index));
+  codes.dtype = options_.dtype.value_or(codes.dtype);
+  return codes;
+}
+
 std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) const {
-  const auto holds = [&](std::string_view part) { return name.find(part) != std::string::npos; };
-  if (!options_.coding || holds("vision") || holds("visual")) return {};
-  const bool words = holds("lm_head") || holds("embed");  // an embedding may stand in front of the words too
-  return words && kernels::is_four_bits(*options_.coding) ? kernels::Coding::int8_groups : options_.coding;
+  return options_.coding ? usual_coding(name, *options_.coding) : std::nullopt;
 }
 
 void CheckpointStore::expect_all_taken() const {
@@ -317,11 +357,13 @@ void CheckpointStore::expect_room() const {
   for (const auto& [name, source] : matrices_) packed += coded_->copied_bytes(source.published, options_.dtype);
   for (const auto& [name, source] : tensors_) {
     const TensorInfo& info = source.info;
-    if (auto codes = coding(name); codes && info.shape.size() == 2)
-      packed += source.elements() * (kernels::is_four_bits(*codes) ? 5 : 9) / 8;
     bool floating =
         info.dtype == DType::F32 || info.dtype == DType::F16 || info.dtype == DType::BF16 || info.dtype == DType::F64;
     if (!floating) continue;  // refused when it is taken
+    if (auto codes = coding(name); codes && (info.shape.size() == 2 || info.shape.size() == 3)) {
+      packed += source.elements() * (kernels::is_four_bits(*codes) ? 5 : 9) / 8;
+      continue;
+    }
     at::ScalarType stored = torch_dtype(info.dtype), loaded = options_.dtype.value_or(stored);
     if (loaded == stored && is_aligned(checkpoint_->data(info), info.dtype)) continue;
     count += source.elements();
@@ -337,6 +379,7 @@ void CheckpointStore::expect_room() const {
 }
 
 void CheckpointStore::use_large_pages() {
+  if (coded_ && !coded_->has_canonical_names()) return;  // whose codes are copies
   const auto is_view = [&](const TensorInfo& info) {
     return !options_.dtype || file_dtype(*options_.dtype) == info.dtype;
   };
@@ -345,7 +388,7 @@ void CheckpointStore::use_large_pages() {
     all += static_cast<int64_t>(source.info.size);
     if (is_view(source.info)) views += static_cast<int64_t>(source.info.size);
   }
-  if (options_.device.is_cpu() && !options_.coding && 2 * views > all) checkpoint_->use_large_pages();
+  if (options_.device.is_cpu() && !options_.coding && (coded_ || 2 * views > all)) checkpoint_->use_large_pages();
 }
 
 at::Tensor ShapeStore::take(const std::string& name, at::IntArrayRef shape, const Init&) {

@@ -42,8 +42,8 @@ struct NameRules {
 struct LoadOptions {
   std::optional<at::ScalarType> dtype;  // floating weights are converted; absent: as in the file
   at::Device device = at::kCPU;         // meta: shapes and types alone
-  // Matrices of products are rounded to these codes while they are read; those in front of the words to 8 bits at
-  // least. What has `vision` or `visual` in its name stays as it is.
+  // Matrices of products and the embeddings of words are rounded to these codes while they are read, as usual_coding
+  // says. Throws Error(usage) for a checkpoint that is in codes already.
   std::optional<kernels::Coding> coding = {};
 };
 
@@ -55,8 +55,13 @@ class CheckpointStore : public WeightStore {
   bool has(const std::string& name) const override;
   bool differs(const std::string& name, const std::string& tied) override;
   std::optional<Codes> codes(const std::string& name, int64_t n, int64_t k) override;
-  std::optional<kernels::Coding> coding(const std::string& name) const override;
+  std::optional<Codes> codes_of_part(const std::string& name, const MatrixPart& part, int64_t n, int64_t k) override;
   at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
+
+  // A tensor of numbers in the file's type, on the CPU: a view of the file where it lies so. `release` gives the
+  // memory of such a view back until it is read again.
+  at::Tensor stored(const std::string& name, at::IntArrayRef shape) const;
+  void release(const at::Tensor& view) const;
 
   // Throws Error(format) when a tensor of the file was neither taken nor ignored: a model that drops a
   // weight silently gives wrong answers.
@@ -87,6 +92,8 @@ class CheckpointStore : public WeightStore {
     std::string published;
     Rows rows = {};
   };
+  const Source& source_of(const std::string& name, at::IntArrayRef shape) const;
+  std::optional<kernels::Coding> coding(const std::string& name) const;
   void add(const std::string& name, Source source, const NameRules& rules);
   void add_matrix(const std::string& name, CodedSource source, const NameRules& rules);
   void add_parts(const TensorInfo& info, const FusedTensor& split, const NameRules& rules);

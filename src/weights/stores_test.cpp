@@ -98,20 +98,6 @@ TEST_F(StoresTest, NamesWithNumbersAreRenamedAndFusedWeightsTakenApart) {
   EXPECT_THROW(CheckpointStore(folder_, rules, {}), Error);
 }
 
-TEST_F(StoresTest, WhichMatricesArePacked) {
-  using kernels::Coding;
-  if (!write_sparse(8)) GTEST_SKIP() << "this file system has no files with holes";
-  LoadOptions options;
-  EXPECT_EQ(CheckpointStore(folder_, {}, options).coding("lm_head.weight"), std::nullopt);
-  options.coding = Coding::int4_ranges;
-  const CheckpointStore store(folder_, {}, options);
-  EXPECT_EQ(store.coding("model.layers.0.mlp.up_proj.weight"), Coding::int4_ranges);
-  EXPECT_EQ(store.coding("lm_head.weight"), Coding::int8_groups);
-  EXPECT_EQ(store.coding("model.embed_tokens.weight"), Coding::int8_groups);
-  EXPECT_EQ(store.coding("vision_tower.layers.0.mlp.fc1.weight"), std::nullopt);
-  EXPECT_EQ(store.coding("visual.blocks.0.mlp.up_proj.weight"), std::nullopt);
-}
-
 TEST_F(StoresTest, ShapesAreBounded) {
   ShapeStore store(at::kHalf);
   EXPECT_EQ(store.take("w", {3, 5}, {}).sizes(), at::IntArrayRef({3, 5}));

@@ -44,12 +44,31 @@ at::Tensor WeightView::get(std::string_view name, at::IntArrayRef shape, const I
 
 Matrix WeightView::matrix(std::string_view name, int64_t n, int64_t k, const Init& init) const {
   std::string full = path(name);
-  auto stored = store_->codes(full, n, k);
-  if (!stored) return {get(name, {n, k}, init)};
-  const at::Tensor* read = find(full, {n, k});
+  if (find(full, {n, k}) != nullptr) {
+    auto read = ledger_->coded.find(full);
+    return read == ledger_->coded.end() ? Matrix{get(name, {n, k}, init)} : read->second;
+  }
+  if (auto codes = store_->codes(full, n, k)) return enter_codes(std::move(full), std::move(*codes), n, k);
+  return {get(name, {n, k}, init)};
+}
+
+Matrix WeightView::part(std::string_view name, MatrixPart part, int64_t n, int64_t k, const Init& init) const {
+  if (!has(part.tensor) && has(name)) return matrix(name, n, k, init);
+  std::string full = path(name), tensor = part.tensor;
+  part.tensor = path(tensor);
+  if (auto codes = store_->codes_of_part(full, part, n, k))
+    return enter_codes(std::move(full), std::move(*codes), n, k);
+  at::Tensor one = get(tensor, part.shape, init).select(0, part.index);
+  return {(part.transposed ? one.t() : one).narrow(0, part.begin, n)};
+}
+
+Matrix WeightView::enter_codes(std::string name, WeightStore::Codes codes, int64_t n, int64_t k) const {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  at::Tensor numbers = read ? *read : enter(std::move(full), at::full({1, 1}, kNone, stored->dtype).expand({n, k}));
-  return {numbers, stored->coding, stored->bytes};
+  at::Tensor numbers = at::full({1, 1}, kNone, at::TensorOptions().dtype(codes.dtype).device(codes.bytes.device()));
+  Matrix matrix{numbers.expand({n, k}), codes.coding, codes.bytes};
+  ledger_->coded.emplace(name, matrix);
+  enter(std::move(name), matrix.numbers);
+  return matrix;
 }
 
 at::Tensor WeightView::enter(std::string name, at::Tensor tensor) const {

@@ -28,6 +28,14 @@ struct Matrix {
   at::Tensor codes = {};  // uint8, as kernels/coding.h tells
 };
 
+// A matrix [n, k] within a tensor of several: rows [begin, begin + n) of tensor[index], or of its transposed.
+struct MatrixPart {
+  std::string tensor;
+  std::vector<int64_t> shape;  // of the tensor: three sizes
+  int64_t index = 0, begin = 0;
+  bool transposed = false;
+};
+
 struct NamedTensor {
   std::string name;
   at::Tensor tensor;
@@ -49,10 +57,13 @@ class WeightStore {
     at::Tensor bytes;
     at::ScalarType dtype;  // of the numbers that they stand for
   };
-  // The matrix [n, k] if it is stored in codes; else nothing. Throws Error(format) for another shape.
+  // The matrix [n, k] if it is stored in codes or is to be rounded to them; else nothing. Throws Error(format) for
+  // another shape.
   virtual std::optional<Codes> codes(const std::string& name, int64_t n, int64_t k) { return {}; }
-  // How the matrix of a product, stored in numbers, is to be packed; nothing: it stays as it is.
-  virtual std::optional<kernels::Coding> coding(const std::string& name) const { return {}; }
+  // The same of a matrix `name` that is stored as a part of a tensor: in codes if it is to be rounded to them.
+  virtual std::optional<Codes> codes_of_part(const std::string& name, const MatrixPart& part, int64_t n, int64_t k) {
+    return {};
+  }
   // The tensor of exactly this shape. Throws Error(format) that names the file, the tensor, the shape found
   // and `shape`.
   virtual at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) = 0;
@@ -72,24 +83,30 @@ class WeightView {
   bool has(std::string_view name) const;
   bool stored(std::string_view name) const;
   bool differs(std::string_view name, std::string_view tied) const;
-  std::optional<kernels::Coding> coding(std::string_view name) const { return store_->coding(path(name)); }
   // The weight `scope.name`. Reading one name twice gives the same tensor (tied weights).
   at::Tensor get(std::string_view name, at::IntArrayRef shape, const Init& init = {}) const;
 
   // The matrix `scope.name` [n, k].
   Matrix matrix(std::string_view name, int64_t n, int64_t k, const Init& init = {}) const;
+  // The matrix `scope.name` [n, k] that may be stored as a part of the tensor `scope.(part.tensor)`; its numbers are
+  // a view of that.
+  Matrix part(std::string_view name, MatrixPart part, int64_t n, int64_t k, const Init& init = {}) const;
 
   // Every weight read so far through any view of this store, in order of first reading.
   const std::vector<NamedTensor>& ledger() const { return ledger_->entries; }
+  // Those of them that are in codes, by name.
+  const std::unordered_map<std::string, Matrix>& coded() const { return ledger_->coded; }
   const std::string& scope() const { return scope_; }
 
  private:
   struct Ledger {
     std::vector<NamedTensor> entries;
     std::unordered_map<std::string, size_t> places;  // in `entries`
+    std::unordered_map<std::string, Matrix> coded;
   };
   std::string path(std::string_view name) const;
   at::Tensor enter(std::string name, at::Tensor tensor) const;
+  Matrix enter_codes(std::string name, WeightStore::Codes codes, int64_t n, int64_t k) const;
   const at::Tensor* find(const std::string& name, at::IntArrayRef shape) const;
 
   std::shared_ptr<WeightStore> store_;

@@ -18,7 +18,7 @@ BINARY = os.environ.get("NURI_BIN", str(ROOT / "build/release/nuri"))
 GOLDEN = ROOT / "tests/parity/golden/models"
 BUNDLED = ROOT / "models/emoji-world"
 VERBS = ("ask", "chat", "forward", "preprocess", "tokenize", "inspect", "bench", "train", "eval", "match",
-         "ground", "embed", "index", "search")
+         "ground", "embed", "index", "search", "quantize")
 SANITIZED = os.environ.get("NURI_SANITIZE") == "1"
 # Nobody should wait so long; a busy machine may.
 PATIENCE = 1000

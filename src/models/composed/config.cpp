@@ -96,8 +96,8 @@ void read_connector(const ConfigReader& config, int64_t out, bool with_text, Com
 }
 
 void refuse_unknown_keys(const ConfigReader& config, const std::vector<std::string>& own) {
-  std::vector<std::string> known = {"architectures",        "model_type", "dtype",    "torch_dtype",
-                                    "transformers_version", "encoder",    "connector"};
+  std::vector<std::string> known = {"architectures",        "model_type",          "dtype",   "torch_dtype",
+                                    "transformers_version", "quantization_config", "encoder", "connector"};
   known.insert(known.end(), own.begin(), own.end());
   for (const auto& [key, value] : config.json().items()) {
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;

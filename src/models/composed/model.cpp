@@ -144,7 +144,7 @@ class ComposedModel : public CausalLM, public MediaEncoder {
   std::unique_ptr<Connector> connector_;
   std::vector<const GatedCrossLayer*> cross_layers_;
   LlamaDecoder decoder_;
-  std::optional<nn::Embedding> tags_;
+  std::optional<nn::Table> tags_;
   PictureCache seen_;
 };
 

@@ -39,7 +39,7 @@ class TileEmbedding {
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& arrangements) const;
 
  private:
-  nn::Embedding embedding_;
+  nn::Table embedding_;
   at::Tensor gate_;
 };
 
@@ -51,7 +51,7 @@ class TilePositions {
 
  private:
   at::Tensor gate_, embedding_;  // [1], [tokens, D]
-  nn::Embedding tile_embedding_;
+  nn::Table tile_embedding_;
 };
 
 // The picture encoder of Llama 3.2 Vision: a stack over all tiles of a picture at once, a second, gated one on top,

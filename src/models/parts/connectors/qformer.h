@@ -78,7 +78,7 @@ class QFormerWords {
   const at::Tensor& words() const { return words_.weight(); }  // [V, D]
 
  private:
-  nn::Embedding words_, positions_;
+  nn::Table words_, positions_;
 };
 
 }  // namespace nuri

@@ -73,8 +73,7 @@ LlamaDecoder::LlamaDecoder(const WeightView& weights, const LlamaDecoderConfig& 
     blocks_.push_back(make_block(weights / "model" / "layers" / layer, config, layer, cached_layers_));
     cached_layers_ += blocks_.back()->caches();
   }
-  head_.emplace(weights / "lm_head",
-                output_head(weights, embedding_.matrix(), "model.embed_tokens.weight", config.tied_embeddings,
+  head_.emplace(output_head(weights, embedding_.matrix(), "model.embed_tokens.weight", config.tied_embeddings,
                             {config.vocabulary, config.width}, Init::normal(config.deviation)));
 }
 

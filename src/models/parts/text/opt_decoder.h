@@ -44,7 +44,8 @@ class OptDecoder : public TextDecoder {
 
  private:
   OptDecoderConfig config_;
-  nn::Embedding words_, positions_;
+  nn::Embedding words_;
+  nn::Table positions_;
   std::optional<nn::Linear> project_in_, project_out_;
   std::vector<OptBlock> blocks_;
   std::optional<nn::LayerNorm> norm_;

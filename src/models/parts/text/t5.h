@@ -89,7 +89,8 @@ class T5 {
   at::Tensor decoder_bias() const;                // [H, farthest + 1]
 
   T5Config config_;
-  nn::Embedding words_, encoder_distances_, decoder_distances_;  // distances: [buckets, H]
+  nn::Embedding words_;
+  nn::Table encoder_distances_, decoder_distances_;  // [buckets, H]
   std::vector<T5EncoderBlock> encoder_;
   std::vector<T5DecoderBlock> decoder_;
   nn::RmsNorm encoder_norm_, decoder_norm_;

@@ -19,7 +19,8 @@ class TextTower {
 
  private:
   TextTowerConfig config_;
-  nn::Embedding tokens_, positions_;
+  nn::Embedding tokens_;
+  nn::Table positions_;
   EncoderStack encoder_;
   nn::LayerNorm norm_;
 };

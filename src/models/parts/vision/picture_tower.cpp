@@ -119,7 +119,7 @@ class NaflexTower : public PictureTower {
   VisionConfig config_;
   int64_t side_;
   nn::Linear patches_;
-  nn::Embedding positions_;
+  nn::Table positions_;
   EncoderStack encoder_;
   nn::LayerNorm norm_after_;
   std::optional<PoolingHead> head_;

@@ -135,7 +135,7 @@ class ClipVision : public VisionTower {
   VisionConfig config_;
   at::Tensor class_embedding_;
   PatchEmbedding patches_;
-  nn::Embedding positions_;
+  nn::Table positions_;
   nn::LayerNorm norm_before_;
   EncoderStack encoder_;
   nn::LayerNorm norm_after_;
@@ -169,7 +169,7 @@ class SiglipVision : public VisionTower {
 
   VisionConfig config_;
   PatchEmbedding patches_;
-  nn::Embedding positions_;
+  nn::Table positions_;
   EncoderStack encoder_;
   nn::LayerNorm norm_after_;
   std::optional<PoolingHead> head_;

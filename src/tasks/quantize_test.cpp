@@ -1,0 +1,177 @@
+#include "tasks/quantize.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/config_reader.h"
+#include "base/report.h"
+#include "base/test_support.h"
+#include "models/registry.h"
+#include "tasks/inspect.h"
+#include "weights/tensor_file.h"
+
+namespace nuri {
+namespace {
+
+namespace fs = std::filesystem;
+using kernels::Coding;
+using testing::HasSubstr;
+
+const fs::path kGolden = fs::path(NURI_SOURCE_DIR) / "tests/parity/golden/models";
+
+class QuantizeTest : public testing::TestWithParam<std::string> {
+ protected:
+  ~QuantizeTest() override { clear_interrupt(); }
+  std::string out() const { return folder_ / "out"; }
+  QuantizeRequest request(const std::string& golden, const std::string& weights) const {
+    QuantizeRequest request;
+    request.model = kGolden / golden, request.output = out(), request.weights = weights;
+    return request;
+  }
+  TestFolder folder_;
+};
+
+NamedTensors run(const fs::path& folder, const fs::path& inputs, const LoadOptions& options) {
+  at::NoGradGuard no_grad;
+  OpenedModel opened = open_model(folder, options);
+  return opened.model->forward(read_tensors(inputs));
+}
+
+// The same codes, so the same outputs to the last bit, and the same parameters in as many bytes as files hold.
+TEST_P(QuantizeTest, AFileMeansWhatRoundingAtLoadMeans) {
+  for (const auto& [weights, coding] : {std::pair{"int8", Coding::int8_groups}, {"int4", Coding::int4_ranges}}) {
+    SCOPED_TRACE(weights);
+    QuantizeRequest asked = request(GetParam(), weights);
+    asked.output += weights;
+    QuantizeReport report;
+    std::string refused = message_of([&] { report = quantize(asked); });
+    if (refused != "no error") {
+      EXPECT_THAT(refused, HasSubstr("found no matrix that is rounded"));
+      EXPECT_FALSE(fs::exists(asked.output));
+      continue;
+    }
+    LoadOptions rounded;
+    rounded.coding = coding;
+    fs::path inputs = kGolden / GetParam() / "inputs.safetensors";
+    NamedTensors expected = run(asked.model, inputs, rounded), found = run(asked.output, inputs, {});
+    ASSERT_EQ(found.size(), expected.size());
+    for (const auto& [name, tensor] : expected) EXPECT_TRUE(tensor.equal(found.at(name))) << name;
+    Json told = parse_json(inspect({.model = asked.output}), "inspect");
+    EXPECT_EQ(told["parameters"]["total"], report.all_parameters);
+    EXPECT_EQ(told["memory"]["weights"], report.bytes);
+    EXPECT_EQ(told["parameters"]["total"],
+              parse_json(inspect({.model = asked.model}), "inspect")["parameters"]["total"]);
+  }
+}
+
+std::vector<std::string> golden_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(kGolden)) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Golden, QuantizeTest, testing::ValuesIn(golden_names()),
+                         [](const auto& info) { return info.param; });
+
+class Quantize : public QuantizeTest {};
+INSTANTIATE_TEST_SUITE_P(Golden, Quantize, testing::Values("llama3"));
+
+std::map<std::string, kernels::Coding> codings(const fs::path& folder) {
+  std::map<std::string, kernels::Coding> found;
+  Json config = read_json_file(folder / "config.json");
+  for (const Json& group : config["quantization_config"]["matrices"])
+    for (const auto& [name, shape] : group["shapes"].items())
+      found[name] = group["coding"] == "int8_groups" ? Coding::int8_groups : Coding::int4_ranges;
+  return found;
+}
+
+TEST_P(Quantize, WhatIsKept) {
+  QuantizeRequest asked = request(GetParam(), "int4");
+  asked.keep = {"model.layers.0.mlp.down_proj.weight=int8", "*.mlp.*=bf16"};
+  quantize(asked);
+  auto found = codings(asked.output);
+  EXPECT_EQ(found.at("model.layers.0.mlp.down_proj.weight"), Coding::int8_groups);
+  EXPECT_EQ(found.at("model.layers.0.self_attn.q_proj.weight"), Coding::int4_ranges);
+  EXPECT_EQ(found.at("model.embed_tokens.weight"), Coding::int8_groups);
+  EXPECT_FALSE(found.contains("model.layers.0.mlp.up_proj.weight"));
+  EXPECT_FALSE(found.contains("model.norm.weight"));
+  asked.output += "2";
+  asked.keep = {"model.norm.weight=bf16"};
+  EXPECT_THAT(message_of([&] { quantize(asked); }), HasSubstr("model.norm.weight=bf16, which fits no matrix"));
+  asked.keep = {"*=int3"};
+  EXPECT_THAT(message_of([&] { quantize(asked); }), HasSubstr("*=int3, expected PATTERN=bf16 or PATTERN=int8"));
+  EXPECT_FALSE(fs::exists(asked.output));
+}
+
+// Asks for an end once so many weights are done.
+class Interrupter : public ReportSink {
+ public:
+  explicit Interrupter(int64_t at) : at_(at) { set_report_sink(this); }
+  ~Interrupter() override { set_report_sink(nullptr); }
+  void warn(std::string_view) override {}
+  void progress(std::string_view, int64_t done, int64_t, std::string_view) override {
+    if (done == at_) request_interrupt();
+  }
+
+ private:
+  int64_t at_;
+};
+
+TEST_P(Quantize, GoesOnWhereItWasInterrupted) {
+  QuantizeRequest asked = request(GetParam(), "int8");
+  asked.shard_bytes = 1;  // a file for each weight
+  {
+    Interrupter interrupter(3);
+    EXPECT_THAT(message_of([&] { quantize(asked); }), HasSubstr("interrupted"));
+  }
+  clear_interrupt();
+  EXPECT_FALSE(fs::exists(out()));
+  QuantizeReport report = quantize(asked);
+  EXPECT_GE(report.shards_there_before, 3);
+  EXPECT_FALSE(fs::exists(out() + ".partial"));
+
+  QuantizeRequest whole = request(GetParam(), "int8");
+  whole.output += "-whole";
+  EXPECT_EQ(quantize(whole).shards, 1);
+  fs::path inputs = kGolden / GetParam() / "inputs.safetensors";
+  EXPECT_TRUE(run(out(), inputs, {}).at("logits").equal(run(whole.output, inputs, {}).at("logits")));
+}
+
+TEST_P(Quantize, AnotherPlanBeginsAnew) {
+  QuantizeRequest asked = request(GetParam(), "int8");
+  asked.shard_bytes = 1;
+  {
+    Interrupter interrupter(3);
+    EXPECT_THROW(quantize(asked), Error);
+  }
+  clear_interrupt();
+  asked.weights = "int4";
+  EXPECT_EQ(quantize(asked).shards_there_before, 0);
+}
+
+TEST_P(Quantize, NeverOverWhatIsThere) {
+  QuantizeRequest asked = request(GetParam(), "int8");
+  make_folder(out());
+  write_file_atomically(out() + "/a", "mine");
+  EXPECT_THAT(message_of([&] { quantize(asked); }), HasSubstr("found something there already"));
+  fs::remove_all(out());
+  make_folder(out() + ".partial");
+  write_file_atomically(out() + ".partial/a", "mine");
+  EXPECT_THAT(message_of([&] { quantize(asked); }), HasSubstr("found a folder without plan.json"));
+  EXPECT_EQ(read_file(out() + ".partial/a"), "mine");
+  fs::remove_all(out() + ".partial");
+  asked.output += "/";  // as a shell completes it
+  quantize(asked);
+  EXPECT_TRUE(fs::exists(out() + "/config.json"));
+
+  asked.model = out();
+  asked.output = folder_ / "twice";
+  EXPECT_THAT(message_of([&] { quantize(asked); }), HasSubstr("found quantization_config"));
+  LoadOptions rounded;
+  rounded.coding = Coding::int8_groups;
+  EXPECT_THAT(message_of([&] { open_model(out(), rounded); }), HasSubstr("found matrices in codes already"));
+}
+
+}  // namespace
+}  // namespace nuri

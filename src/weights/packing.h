@@ -1,0 +1,31 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string_view>
+
+#include "kernels/coding.h"
+#include "weights/weight_view.h"
+
+namespace nuri {
+
+// What `--weights int8` or int4, that is `coding`, means for the matrix of this canonical name, at load and in files.
+// Nothing: it stays in numbers, as what has `vision` or `visual` in its name. What stands in front of words or behind
+// them, and what chooses experts, has 8 bits at least.
+std::optional<kernels::Coding> usual_coding(std::string_view name, kernels::Coding coding);
+
+// "int8_rows" and so on.
+std::string_view name_of(kernels::Coding coding);
+
+// A matrix [n, k] of floating-point numbers, on the CPU or the meta device, rounded to the nearest codes. Throws
+// Error(format) for a number that is not finite.
+WeightStore::Codes round_to_codes(const at::Tensor& numbers, kernels::Coding coding);
+
+// The numbers [n, k] that codes mean, in their type.
+at::Tensor numbers_of(const WeightStore::Codes& codes, int64_t n, int64_t k);
+
+// The matrix within its tensor: a view.
+at::Tensor cut(const at::Tensor& tensor, const MatrixPart& part, int64_t n);
+
+}  // namespace nuri
