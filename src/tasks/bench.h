@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "common.h"
 
 namespace nuri {
@@ -7,12 +9,17 @@ namespace nuri {
 struct BenchRequest {
   ModelOptions model;
   int64_t prompt_tokens = 512, decoded_tokens = 128, repetitions = 5;
+  // Positions that the cache holds before either begins. Not given: none before the prompt, and decoding follows the
+  // prompt.
+  std::optional<int64_t> depth;
+  int64_t sequences = 1;          // at once
   int64_t width = 0, height = 0;  // of a picture to encode; 0: none
 };
 
-struct BenchResult {  // medians
+struct BenchResult {  // medians; tokens of all sequences together
   double prefill_tokens_per_s = 0, decode_tokens_per_s = 0, encode_s = 0, load_s = 0;
   int64_t peak_rss_bytes = 0;
+  int64_t decode_depth = 0;  // positions of each sequence in front of the first decoded token
 };
 
 // Speed on random token ids: neither tokenizer nor sampling takes part.

@@ -18,10 +18,10 @@ struct InspectRequest {
 //                                                    training keeps frozen
 //   bytes {float32, bfloat16, float16, int8, int4}   of all weights; int8 and int4 with their scales
 //   scale_bytes {int8, int4}, quantised_as   what of that are scales, and the layout that is assumed
-//   context_length, kv_bytes_per_token, flops_per_token   null unless the model continues a text
-//   flops_per_picture, tokens_per_picture   null without a picture encoder; tokens null where none enter a text
-//   memory {weights, available, limit, fits, context_that_fits}   bytes, and positions (null without a context)
-//   assumed [...]   defaults of what the configuration leaves out
+//   context_length, kv_bytes_per_token, kv_bytes_per_token_int8 (--cache int8), flops_per_token   null unless the model
+//   continues a text flops_per_picture, tokens_per_picture   null without a picture encoder; tokens null where none
+//   enter a text memory {weights, available, limit, fits, context_that_fits}   bytes, and positions (null without a
+//   context) assumed [...]   defaults of what the configuration leaves out
 // FLOPs are those of matrix products, two for each multiplication with its addition: of one decoded token at an empty
 // context, and of one picture through encoder and connector.
 std::string inspect(const InspectRequest& request);

@@ -48,6 +48,13 @@ inline float reduce_max(Vec a) {
   top = _mm_max_ps(top, _mm_movehl_ps(top, top));
   return _mm_cvtss_f32(_mm_max_ss(top, _mm_movehdup_ps(top)));
 }
+inline Vec sum_of_four(Vec a, Vec b, Vec c, Vec d) {
+  return _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+}
+inline Vec join_sums(const Vec* fours) {
+  return _mm256_add_ps(_mm256_permute2f128_ps(fours[0], fours[1], 0x20),
+                       _mm256_permute2f128_ps(fours[0], fours[1], 0x31));
+}
 
 inline Vec load(Float32, const void* from) { return _mm256_loadu_ps(static_cast<const float*>(from)); }
 inline Vec load(Float16, const void* from) {
