@@ -28,6 +28,8 @@ class KvCache {
 
   KvCache(const CacheShape& shape, int64_t blocks, at::ScalarType dtype, at::Device device = at::kCPU,
           CacheType type = CacheType::native);
+  KvCache(const KvCache&) = delete;
+  KvCache& operator=(const KvCache&) = delete;
 
   ops::PagedNumbers& keys(int64_t layer) { return keys_[layer]; }
   ops::PagedNumbers& values(int64_t layer) { return values_[layer]; }
