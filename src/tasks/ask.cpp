@@ -97,8 +97,9 @@ std::string told_routing(const Tap& tap, std::span<const int64_t> read, const st
 
 // Room for the whole context is asked for where one was named; else it is as much as memory has.
 EngineOptions engine_options(const ModelOptions& options) {
-  if (options.context < 0)
-    throw Error(ErrorKind::usage, fmt::format("--context: found {}, expected at least 1", options.context));
+  constexpr int64_t kMostContext = int64_t{1} << 34;
+  if (options.context < 0 || options.context > kMostContext)
+    throw Error(ErrorKind::usage, fmt::format("--context: found {}, expected 1 to {}", options.context, kMostContext));
   EngineOptions engine;
   engine.context = engine.cache_positions = options.context;
   engine.cache = cache_type(options);

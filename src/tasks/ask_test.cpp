@@ -46,7 +46,7 @@ TEST(Assistant, RefusesAContextBeyondMemoryWithTheArithmetic) {
   EXPECT_EQ(message_of([&] { Assistant assistant(ModelOptions{.model = kModel, .cache = "int4"}); }),
             "--cache: found int4, expected native or int8");
   EXPECT_EQ(message_of([&] { Assistant assistant(ModelOptions{.model = kModel, .context = -1}); }),
-            "--context: found -1, expected at least 1");
+            "--context: found -1, expected 1 to 17179869184");
 }
 
 }  // namespace
