@@ -24,7 +24,7 @@ struct Answer {
   std::string routing;               // JSON, where it was asked for: see Assistant::show_routing
   int64_t prompt_tokens = 0, completion_tokens = 0;
   int64_t reused_tokens = 0;  // of the prompt, what the cache held already
-  std::string finish;  // why it ended: stop, length, stop_string, interrupted
+  std::string finish;         // why it ended: stop, length, stop_string, interrupted
   double load_s = 0, encode_s = 0, prefill_s = 0, decode_s = 0;
 };
 
