@@ -81,20 +81,26 @@ TEST(EngineSharing, PositionsThatRestOnThePromptsLengthAreNotShared) {
   EngineOptions options;
   options.context = 100;
   Engine engine(model, options);
+  options.known_bytes = 0;
   for (int64_t length : {20, 40, 60}) {
     Request asked = request(prompt(length, 1), 6);
     auto handle = engine.submit(asked);
     engine.run_until_done();
     EXPECT_EQ(engine.generation(handle).reused_tokens, 0) << length;
-    EXPECT_EQ(engine.forget(handle).ids, alone(model, asked)) << length;
+    Engine fresh(model, options);
+    auto expected = fresh.submit(asked);
+    fresh.run_until_done();
+    EXPECT_EQ(engine.forget(handle).ids, fresh.forget(expected).ids) << length;
   }
 }
 
 TEST(EngineSharing, ACacheOfCodesChangesLittle) {
   TinyModel model;
   EngineOptions options;
+  options.step_rows = 16;  // what is read in one piece attends to its own keys as they are
+  Engine exact(model, options);
   options.cache = nn::CacheType::int8;
-  Engine coded(model, options), exact(model);
+  Engine coded(model, options);
   for (Engine* engine : {&coded, &exact}) EXPECT_EQ(engine->cache().blocks(), 16);
   Request weighed = request(prompt(60, 3), 1);
   weighed.given = prompt(9, 4);
