@@ -162,13 +162,15 @@ void ConvertPanel(benchmark::State& state) {
 }
 BENCHMARK(ConvertPanel)->Arg(1 << 17)->Arg(1 << 20)->Arg(1 << 24)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-// 32 heads over 8 of 64, one sequence or several, each layer's cache in turn.
+// 32 heads over 8 of 64, one sequence or several, each layer's cache in turn; in bfloat16, or in codes of 8 bits.
 void PagedAttention(benchmark::State& state) {
+  const bool coded = state.range(2) != 0;
   const int64_t sequences = state.range(0), length = state.range(1), heads = 32, kv_heads = 8, dim = 64;
   const int64_t each = (length + 15) / 16, blocks = sequences * each, size = blocks * kv_heads * 16 * dim;
   const int64_t layers = std::max<int64_t>(1, (int64_t{1} << 25) / size);
   const std::vector<uint16_t> keys = random_halves(layers * size), values = random_halves(layers * size);
   const std::vector<uint16_t> q = random_halves(sequences * heads * dim);
+  const std::vector<float> scales(static_cast<std::size_t>(coded ? layers * size / dim : 0), 0.01f);
   std::vector<uint16_t> out(q.size());
   std::vector<int32_t> table(static_cast<std::size_t>(blocks));
   std::iota(table.begin(), table.end(), 0);
@@ -180,18 +182,18 @@ void PagedAttention(benchmark::State& state) {
   }
   for (auto _ : state) {
     for (int64_t i = 0; i < layers; ++i) {
-      paged_attention({keys.data() + i * size, values.data() + i * size, Element::bfloat16, blocks, kv_heads, dim},
-                      queries, heads, Element::bfloat16, 0.125f);
+      PagedCache cache{keys.data() + i * size, values.data() + i * size, Element::bfloat16, blocks, kv_heads, dim};
+      if (coded) cache.key_scales = cache.value_scales = scales.data() + i * size / dim;
+      paged_attention(cache, queries, heads, Element::bfloat16, 0.125f);
     }
     benchmark::ClobberMemory();
   }
-  report(state, layers * size * 4, layers * sequences * length * heads * dim * 4);
+  report(state, layers * size * 2 * (coded ? 1 : 2), layers * sequences * length * heads * dim * 4);
 }
 BENCHMARK(PagedAttention)
-    ->ArgNames({"sequences", "length"})
-    ->Args({1, 512})
-    ->Args({1, 4096})
-    ->Args({8, 1024})
+    ->ArgNames({"sequences", "length", "coded"})
+    ->ArgsProduct({{1}, {512, 4096}, {0, 1}})
+    ->ArgsProduct({{8}, {1024}, {0, 1}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 

@@ -37,7 +37,9 @@ void run(Flags& flags) {
                  {"decode_tokens_per_s", result.decode_tokens_per_s},
                  {"encode_s", result.encode_s},
                  {"load_s", result.load_s},
-                 {"peak_rss_bytes", result.peak_rss_bytes}};
+                 {"peak_rss_bytes", result.peak_rss_bytes},
+                 {"decode_depth", result.decode_depth},
+                 {"sequences", flags.request.sequences}};
     if (result.speculation) told["speculation"] = measured_json(*result.speculation);
     return print_json(told);
   }
@@ -58,8 +60,15 @@ void add_bench(CLI::App& app) {
   CLI::App* verb =
       add_verb(app, "bench", "Measure a model's speed on random tokens", "nuri bench emoji-world -p 128 -n 32");
   add_model_flags(verb, flags->request.model);
+  add_cache_flag(verb, flags->request.model);
   verb->add_option("-p", flags->request.prompt_tokens, "Tokens of the prompt")->capture_default_str();
   verb->add_option("-n", flags->request.decoded_tokens, "Tokens decoded behind it")->capture_default_str();
+  verb->add_option("-d,--depth", flags->request.depth,
+                   "Positions in the cache before either is measured; when not given, none before the prompt, and "
+                   "decoding follows the prompt");
+  verb->add_option("--sequences", flags->request.sequences,
+                   "Sequences at once; tokens a second are of all of them together")
+      ->capture_default_str();
   verb->add_option("-r", flags->request.repetitions, "Repetitions; medians are told")->capture_default_str();
   verb->add_option("--image", flags->image, "Also encode a picture of WIDTHxHEIGHT");
   add_speculation_flags(verb, flags->request.speculation);

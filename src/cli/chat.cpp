@@ -100,6 +100,8 @@ void add_chat(CLI::App& app) {
   CLI::App* verb = add_verb(app, "chat", "Talk with a model in the terminal; /image PATH adds a picture",
                             "nuri chat emoji-world -i docs/scene.png");
   add_model_flags(verb, flags->model);
+  add_cache_flag(verb, flags->model);
+  add_context_flag(verb, flags->model);
   auto settle = add_pictures(verb, flags->pictures, {&flags->model.model}, "A picture to begin with");
   add_generation_flags(verb, flags->generation);
   add_speculation_flags(verb, flags->speculation);

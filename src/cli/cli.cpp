@@ -72,6 +72,19 @@ void add_model_flags(CLI::App* verb, ModelOptions& options) {
   verb->add_option("--threads", options.threads, "Threads; all cores when not given")->check(at_least(1));
 }
 
+void add_cache_flag(CLI::App* verb, ModelOptions& options) {
+  verb->add_option("--cache", options.cache,
+                   "native (as the model computes) or int8: how keys and values are kept while text is generated")
+      ->capture_default_str();
+}
+
+void add_context_flag(CLI::App* verb, ModelOptions& options) {
+  verb->add_option("--context", options.context,
+                   "Positions of a conversation; refused where memory has no room for them. As many as the model was "
+                   "made for, or half of the free memory holds, when not given")
+      ->check(at_least(1));
+}
+
 void add_generation_flags(CLI::App* verb, GenerationOptions& options) {
   verb->add_flag("--greedy", options.greedy, "Always the likeliest token");
   verb->add_option("--temperature", options.temperature, "Flattens (> 1) or sharpens (< 1) the choice");

@@ -30,6 +30,9 @@ CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& de
 
 // MODEL, --device, --dtype, --weights, --threads.
 void add_model_flags(CLI::App* verb, ModelOptions& options);
+// Of verbs that generate text: --cache; of those that hold a conversation, --context too.
+void add_cache_flag(CLI::App* verb, ModelOptions& options);
+void add_context_flag(CLI::App* verb, ModelOptions& options);
 // --greedy, --temperature, --top-p, --top-k, --min-p, penalties, --max-tokens, --stop, --seed.
 void add_generation_flags(CLI::App* verb, GenerationOptions& options);
 void add_max_pixels(CLI::App* verb, PictureLimits& limits);

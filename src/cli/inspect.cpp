@@ -96,6 +96,9 @@ std::string work_table(const Json& told) {
     text += row("context", fmt::format("{} positions", grouped(context)));
     text += row("KV cache", fmt::format("{} bytes a token; {} for the whole context", grouped(bytes),
                                         whole_context(bytes, context)));
+    auto coded = told["kv_bytes_per_token_int8"].get<int64_t>();
+    text +=
+        row("", fmt::format("{} bytes a token with --cache int8; {}", grouped(coded), whole_context(coded, context)));
     text += row("work", operations(told["flops_per_token"].get<double>()) + " a token (decoded, at an empty context)");
   }
   if (!told["flops_per_picture"].is_null()) {

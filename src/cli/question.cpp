@@ -7,6 +7,8 @@ namespace nuri::cli {
 void add_question(CLI::App* verb, QuestionFlags& flags, const std::string& question, const std::string& draw,
                   std::function<void()> run) {
   add_model_flags(verb, flags.model);
+  add_cache_flag(verb, flags.model);
+  add_context_flag(verb, flags.model);
   verb->add_option("QUESTION", flags.question, question)->required();
   auto settle =
       add_pictures(verb, flags.pictures, {&flags.model.model, &flags.question}, "A picture (JPEG, PNG, WebP)");

@@ -11,13 +11,13 @@
 
 namespace nuri {
 
-std::unique_ptr<nn::KvCache> make_cache(const CausalLM& model, int64_t context, int64_t positions) {
+std::unique_ptr<nn::KvCache> make_cache(const CausalLM& model, int64_t context, int64_t positions, nn::CacheType type) {
   constexpr int64_t kBlock = nn::KvCache::kBlock;
   constexpr int64_t kMostPositions = kBlock * std::numeric_limits<int32_t>::max();  // blocks are numbered in 32 bits
   if (positions < 0 || positions > kMostPositions)
     throw Error(ErrorKind::usage,
                 fmt::format("cache_positions: found {}, expected 0 to {}", positions, kMostPositions));
-  int64_t a_block = nn::KvCache::bytes(model.cache_shape(), 1, model.dtype());
+  int64_t a_block = nn::KvCache::bytes(model.cache_shape(), 1, model.dtype(), type);
   bool on_cpu = model.device().is_cpu();
   int64_t wanted = nn::KvCache::blocks_for(positions > 0 ? positions : context);
   if (positions == 0 && on_cpu) {
@@ -29,7 +29,7 @@ std::unique_ptr<nn::KvCache> make_cache(const CausalLM& model, int64_t context, 
   std::string arithmetic = fmt::format("{} positions x {} bytes", wanted * kBlock, a_block / kBlock);
   if (on_cpu) expect_memory(bytes, "the key-value cache", arithmetic);
   try {
-    return std::make_unique<nn::KvCache>(model.cache_shape(), wanted, model.dtype(), model.device());
+    return std::make_unique<nn::KvCache>(model.cache_shape(), wanted, model.dtype(), model.device(), type);
   } catch (const c10::Error&) {
     throw Error(ErrorKind::resource, fmt::format("the key-value cache: needs {} ({}), found too little memory",
                                                  readable_bytes(bytes), arithmetic));

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/report.h"
 #include "generate/cache_plan.h"
+#include "generate/prefix_cache.h"
 #include "generate/speculation.h"
 #include "generate/step_rows.h"
 
@@ -63,6 +64,8 @@ struct Engine::Task {
   int64_t prompt() const { return generation.prompt_tokens; }  // with the given tokens that are read behind it
   // Positions in the cache when all but the last token, which is to be read next, have been read.
   int64_t read() const { return prompt() + std::max<int64_t>(static_cast<int64_t>(generation.ids.size()) - 1, 0); }
+  // Rows at its end whose logits are wanted: the last one, or those that tell of the given tokens.
+  int64_t wanted_rows() const { return std::max<int64_t>(1, static_cast<int64_t>(request.given.size())); }
   // Positions in the cache at the very end: the last token is never read again.
   int64_t final_length() const { return prompt() + most_tokens - 1; }
 
@@ -80,6 +83,7 @@ struct Engine::Task {
   Generation generation;
   int64_t most_tokens = 0;
   size_t weighed = 0;                          // of the given tokens
+  BlockKeys keys;                              // of what is read, where it shares blocks
   std::optional<nn::CachedSequence> sequence;  // absent: not yet let in, or ended
   std::vector<Handle> waiting_forks;           // they begin when the prompt is done
   bool waits_for_parent = false;
@@ -128,7 +132,9 @@ Engine::Engine(CausalLM& model, const EngineOptions& options) : model_(model), s
   if (options.context < 0)
     throw Error(ErrorKind::usage, fmt::format("context: found {}, expected at least 0", options.context));
   context_ = options.context > 0 ? options.context : model.limits().context;
-  cache_ = make_cache(model, context_, options.cache_positions);
+  cache_ = make_cache(model, context_, options.cache_positions, options.cache);
+  int64_t a_block = nn::KvCache::bytes(model.cache_shape(), 1, model.dtype(), options.cache);
+  if (options.known_bytes > 0) prefixes_ = std::make_unique<PrefixCache>(*cache_, options.known_bytes / a_block);
 }
 
 Engine::~Engine() = default;
@@ -181,6 +187,7 @@ Engine::Handle Engine::submit(Request request) {
   if (request.prefix) request.prefix->truncate(prompt - 1);
   auto task = std::make_unique<Task>(std::move(request));
   task->told = std::move(told);
+  if (shares(*task)) extend_keys(task->keys, task->request.input, model_.dtype());
   task->most_tokens = given > 0 ? 1 : std::min(task->request.sampling.max_tokens, std::min(context_, room) - read + 1);
   return add(std::move(task));
 }
@@ -197,6 +204,7 @@ Engine::Handle Engine::fork(Handle parent_handle, uint64_t stream, TokenCallback
   child->history = parent.history;
   child->told = parent.told;
   child->generation = parent.generation;
+  child->keys = parent.keys;
   child->most_tokens = parent.most_tokens;
   child->started = parent.started;
   child->first_token = parent.first_token;
@@ -232,7 +240,12 @@ void Engine::let_in() {
     if (!task->running() || task->sequence || task->waits_for_parent) continue;
     // Moved, not shared: a second owner of the last block would ask for room to copy it.
     bool prefixed = task->request.prefix.has_value();
-    task->sequence = prefixed ? std::exchange(task->request.prefix, {}) : nn::CachedSequence(*cache_);
+    auto shared =
+        std::min(task->keys.size(), static_cast<size_t>((task->prompt() - task->wanted_rows()) / nn::KvCache::kBlock));
+    task->sequence = prefixed     ? std::exchange(task->request.prefix, {})
+                     : shared > 0 ? prefixes_->longest(std::span(task->keys).first(shared))
+                                  : nn::CachedSequence(*cache_);
+    task->generation.reused_tokens = task->sequence->length();
     task->sequence->keep(task->request.input.slots);
     if (promised_blocks() > cache_->free_blocks()) {
       auto held = std::exchange(task->sequence, {});
@@ -255,8 +268,7 @@ Engine::Batch Engine::collect() {
     if (batch.rows >= step_rows_) break;
     int64_t left = task->prompt() - task->sequence->length();
     int64_t count = std::min(left, step_rows_ - batch.rows);
-    int64_t last = std::max<int64_t>(1, static_cast<int64_t>(task->request.given.size()));
-    batch.add(*task, *task->sequence, count, std::clamp<int64_t>(count - (left - last), 0, count));
+    batch.add(*task, *task->sequence, count, std::clamp<int64_t>(count - (left - task->wanted_rows()), 0, count));
   }
   return batch;
 }
@@ -374,6 +386,7 @@ at::Tensor Engine::run(Batch& batch) {
 
 // The prompt is read: the first token, also of the forks that waited for it.
 void Engine::begin_answer(Task& task, std::span<const float> logits) {
+  if (shares(task)) prefixes_->learn(task.keys, *task.sequence);
   std::vector<Task*> samplers{&task};
   for (Handle fork : std::exchange(task.waiting_forks, {})) {
     auto found = tasks_.find(fork);
@@ -478,8 +491,30 @@ void Engine::weigh(Task& task, std::span<const float> logits) {
   end(task, FinishReason::stop);
 }
 
+// Not where positions may depend on the length of the whole prompt.
+bool Engine::shares(const Task& task) const {
+  return prefixes_ && task.request.shares && task.prompt() <= model_.limits().context;
+}
+
+// What it holds serves other prompts: a conversation goes on behind the answer.
+void Engine::remember(Task& task) {
+  if (!task.sequence || !shares(task) || task.weighs()) return;
+  const auto& ids = task.generation.ids;
+  int64_t made = std::max<int64_t>(static_cast<int64_t>(ids.size()) - 1, 0);  // the last one was not read
+  int64_t length = std::min(task.sequence->length(), task.prompt() + made);
+  if (length > model_.limits().context) return;
+  auto blocks = static_cast<size_t>(length / nn::KvCache::kBlock);
+  if (blocks > task.keys.size()) {
+    at::NoGradGuard no_gradients;
+    append(task.request.input, model_.embed_made(to_tensor({ids.begin(), ids.begin() + made}, model_.device())));
+    extend_keys(task.keys, task.request.input, model_.dtype());
+  }
+  prefixes_->learn(std::span(task.keys).first(std::min(blocks, task.keys.size())), *task.sequence);
+}
+
 void Engine::end(Task& task, FinishReason reason) {
   if (!task.running()) return;
+  remember(task);
   task.generation.finish = reason;
   if (speculator_) speculator_->forget(task.handle);
   if (task.sequence) task.sequence->truncate(task.read());

@@ -29,6 +29,10 @@ struct EngineOptions {
                                 // beyond which rotary positions can go, with less sense
   int64_t cache_positions = 0;  // of all sequences together; 0: one context, or what half of the free memory holds
   int64_t step_rows = 512;      // of one step at most, but that every running sequence has its row
+  nn::CacheType cache = nn::CacheType::native;
+  // What ended sequences leave in the cache is read again by prompts that begin alike, the latest so many bytes of it,
+  // as long as no sequence needs the room; 0: nothing.
+  int64_t known_bytes = int64_t{512} << 20;
 };
 
 // Called with each generated token but the closing one; false ends the sequence.
@@ -44,6 +48,7 @@ struct Request {
   // What the cache already holds of this very prompt, from Generation::cached of this engine; at least the last
   // token is computed anew.
   std::optional<nn::CachedSequence> prefix;
+  bool shares = true;        // without a prefix: may begin with what other sequences left in the cache
   bool keep_cached = false;  // keep the sequence in Generation::cached when it ends
   // Tokens that are weighed in place of new ones: nothing is generated, Generation::log_probability tells how likely
   // the model was to say these after the prompt.
@@ -55,6 +60,7 @@ struct Generation {
   std::vector<int64_t> ids;  // generated so far, with the closing token
   FinishReason finish = FinishReason::running;
   int64_t prompt_tokens = 0;   // with the given ones that are read behind it
+  int64_t reused_tokens = 0;   // of these, what the cache held already
   int64_t steps = 0;           // of the model, behind the one that gave the first token
   int64_t proposed = 0;        // tokens that were verified in these steps
   int64_t accepted = 0;        // of them, those that gave one more token in their step
@@ -64,9 +70,13 @@ struct Generation {
   std::optional<nn::CachedSequence> cached;
 };
 
+class PrefixCache;
+
 // Continuous batching (Yu et al. 2022): each step runs one row of every sequence that is decoding and pieces of the
 // prompts that wait, together. A sequence is let in only when the cache can hold it to its very end, so that none is
-// ever stuck. Its samples depend on its seed, its stream and its logits alone.
+// ever stuck. Its samples depend on its seed, its stream and its logits alone. A prompt that begins as another did
+// shares its blocks (PrefixCache), and is computed from there on: its logits are those of a prompt that was read in two
+// pieces, up to their rounding.
 //
 // Not for several threads at once. A callback may call cancel(), and fork() and submit(), but not forget().
 class Engine {
@@ -126,10 +136,13 @@ class Engine {
   void accept(Task& task, int64_t id);
   void weigh(Task& task, std::span<const float> logits);
   void end(Task& task, FinishReason reason);
+  bool shares(const Task& task) const;
+  void remember(Task& task);
 
   CausalLM& model_;
   int64_t context_, step_rows_;
-  std::unique_ptr<nn::KvCache> cache_;  // before the tasks: outlives their sequences
+  std::unique_ptr<nn::KvCache> cache_;     // before the tasks: outlives their sequences
+  std::unique_ptr<PrefixCache> prefixes_;  // null: prompts share nothing
   std::map<Handle, std::unique_ptr<Task>> tasks_;
   Handle next_handle_ = 1;
   std::unique_ptr<Speculator> speculator_;

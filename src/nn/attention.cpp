@@ -37,12 +37,10 @@ int64_t AttentionOptions::first_seen(int64_t index) const {
 
 at::Tensor AttentionOptions::seen(int64_t past, int64_t count, const at::Tensor& starts) const {
   at::Tensor keys = at::arange(past + count, at::kLong), queries = keys.narrow(0, past, count).unsqueeze(-1);
-  at::Tensor seen = keys <= queries;
+  at::Tensor seen = keys <= queries, start = starts.defined() ? starts.view({-1, 1, 1}) : at::zeros({}, at::kLong);
   if (window > 0) seen = seen & (keys > queries - window);
-  if (chunk > 0) {
-    at::Tensor start = starts.defined() ? starts.view({-1, 1, 1}) : at::zeros({}, at::kLong);
-    seen = seen & ((keys - start).floor_divide(chunk) == (queries - start).floor_divide(chunk));
-  }
+  if (chunk > 0) seen = seen & ((keys - start).floor_divide(chunk) == (queries - start).floor_divide(chunk));
+  if (sinks > 0) seen = seen | ((keys >= start) & (keys < start + sinks) & (keys <= queries));
   return seen;
 }
 

@@ -18,8 +18,11 @@ struct AttentionOptions {
   // [H, N], added to the score of a key that lies i positions back; the last column stands for all that lie farther.
   // Undefined: nothing is added.
   at::Tensor distance_bias = {};
+  // The first `sinks` positions are attended to besides window and chunk, by all behind them (attention sinks, Xiao et
+  // al. 2024).
+  int64_t sinks = 0;
 
-  // The first position that position `index` of a sequence attends to.
+  // The first position that position `index` of a sequence attends to, but for the sinks.
   int64_t first_seen(int64_t index) const;
   // Which of positions [0, past + count) the last `count` of them attend to: boolean [count, past + count], or for
   // sequences that begin at `starts` [B], [B, count, past + count].

@@ -10,42 +10,66 @@
 
 namespace nuri::nn {
 
-KvCache::KvCache(const CacheShape& shape, int64_t blocks, at::ScalarType dtype, at::Device device)
-    : references_(blocks, 0) {
-  auto options = at::TensorOptions().dtype(dtype).device(device);
+KvCache::KvCache(const CacheShape& shape, int64_t blocks, at::ScalarType dtype, at::Device device, CacheType type)
+    : references_(blocks, 0), known_(blocks, false), places_(blocks) {
+  bool coded = type == CacheType::int8;
+  auto options = at::TensorOptions().dtype(coded ? at::kChar : dtype).device(device);
+  auto part = [&] {
+    ops::PagedNumbers part{at::empty({blocks, shape.kv_heads, kBlock, shape.head_dim}, options), {}};
+    if (coded) part.scales = at::empty({blocks, shape.kv_heads, kBlock}, options.dtype(at::kFloat));
+    return part;
+  };
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
-    keys_.push_back(at::empty({blocks, shape.kv_heads, kBlock, shape.head_dim}, options));
-    values_.push_back(at::empty({blocks, shape.kv_heads, kBlock, shape.head_dim}, options));
+    keys_.push_back(part());
+    values_.push_back(part());
   }
-  for (int64_t block = blocks; block-- > 0;) free_.push_back(static_cast<int32_t>(block));
+  for (int64_t block = 0; block < blocks; ++block)
+    places_[block] = free_.insert(free_.end(), static_cast<int32_t>(block));
 }
 
 int32_t KvCache::allocate() {
   if (free_.empty())
     throw Error(ErrorKind::resource,
                 fmt::format("the key-value cache is full: all {} blocks of {} positions are in use", blocks(), kBlock));
-  int32_t block = free_.back();
-  free_.pop_back();
-  references_[block] = 1;
+  int32_t block = free_.front();
+  prepare_write(block);
+  retain(block);
   return block;
 }
 
+void KvCache::prepare_write(int32_t block) {
+  if (!known_[block]) return;
+  known_[block] = false;
+  if (on_reuse_) on_reuse_(block);
+}
+
+void KvCache::retain(int32_t block) {
+  if (references_[block]++ == 0) free_.erase(places_[block]);
+}
+
 void KvCache::release(int32_t block) {
-  if (--references_[block] == 0) free_.push_back(block);
+  if (--references_[block] == 0) places_[block] = free_.insert(known_[block] ? free_.end() : free_.begin(), block);
+}
+
+void KvCache::mark_known(int32_t block, bool known) {
+  known_[block] = known;
+  if (references_[block] == 0) free_.splice(known ? free_.end() : free_.begin(), free_, places_[block]);
 }
 
 int32_t KvCache::copy(int32_t block) {
   int32_t fresh = allocate();
-  for (size_t layer = 0; layer < keys_.size(); ++layer) {
-    keys_[layer][fresh].copy_(keys_[layer][block]);
-    values_[layer][fresh].copy_(values_[layer][block]);
-  }
+  for (auto* parts : {&keys_, &values_})
+    for (ops::PagedNumbers& part : *parts) {
+      part.numbers[fresh].copy_(part.numbers[block]);
+      if (part.scales.defined()) part.scales[fresh].copy_(part.scales[block]);
+    }
   return fresh;
 }
 
-int64_t KvCache::bytes(const CacheShape& shape, int64_t blocks, at::ScalarType dtype) {
-  return 2 * shape.layers * blocks * shape.kv_heads * kBlock * shape.head_dim *
-         static_cast<int64_t>(c10::elementSize(dtype));
+int64_t KvCache::bytes(const CacheShape& shape, int64_t blocks, at::ScalarType dtype, CacheType type) {
+  int64_t head = type == CacheType::int8 ? shape.head_dim + static_cast<int64_t>(sizeof(float))
+                                         : shape.head_dim * static_cast<int64_t>(c10::elementSize(dtype));
+  return 2 * shape.layers * blocks * shape.kv_heads * kBlock * head;
 }
 
 struct CachedSequence::Table {
@@ -53,14 +77,20 @@ struct CachedSequence::Table {
   Table(const Table& other) : cache(other.cache), blocks(other.blocks) {
     for (int32_t block : blocks) cache.retain(block);
   }
-  ~Table() {
-    for (int32_t block : blocks) cache.release(block);
+  ~Table() {  // the last one first: a block is of no use without those in front of it
+    for (size_t i = blocks.size(); i-- > 0;) cache.release(blocks[i]);
   }
   KvCache& cache;
   std::vector<int32_t> blocks;
 };
 
 CachedSequence::CachedSequence(KvCache& cache) : table_(std::make_shared<Table>(cache)) {}
+
+CachedSequence::CachedSequence(KvCache& cache, std::vector<int32_t> blocks) : CachedSequence(cache) {
+  for (int32_t block : blocks) cache.retain(block);
+  length_ = static_cast<int64_t>(blocks.size()) * KvCache::kBlock;
+  table_->blocks = std::move(blocks);
+}
 
 const std::vector<int32_t>& CachedSequence::blocks() const { return table_->blocks; }
 
@@ -90,7 +120,10 @@ void CachedSequence::reserve(int64_t count) {
                             needed, KvCache::kBlock, cache.free_blocks(), cache.blocks()));
   auto& blocks = own_table().blocks;
   for (int64_t i = length_ / KvCache::kBlock; i < static_cast<int64_t>(blocks.size()); ++i) {
-    if (cache.references(blocks[i]) == 1) continue;
+    if (cache.references(blocks[i]) == 1) {
+      cache.prepare_write(blocks[i]);
+      continue;
+    }
     bool written = i * KvCache::kBlock < length_;
     int32_t fresh = written ? cache.copy(blocks[i]) : cache.allocate();
     cache.release(std::exchange(blocks[i], fresh));
@@ -133,7 +166,7 @@ PagedCausalAttention::PagedCausalAttention(KvCache& cache, std::vector<StepSeque
       extents.push_back(piece.extent < 0 ? position + 1 : std::max(piece.extent, start + piece.count));
     }
   }
-  at::Device device = cache.keys(0).device();
+  at::Device device = cache.keys(0).numbers.device();
   block_of_row_ = at::tensor(blocks, at::kLong).to(device);
   offset_of_row_ = at::tensor(offsets, at::kLong).to(device);
   extents_ = at::tensor(extents, at::kLong).to(device);
@@ -160,7 +193,8 @@ void PagedCausalAttention::attend_single_rows(int64_t layer, const Qkv& qkv, con
     if (!goes_by_rows(piece)) continue;
     for (int64_t i = 0; i < piece.count; ++i) {
       int64_t index = piece.sequence->length() + i;
-      rows.push_back({piece.begin + i, piece.sequence->blocks().data(), index + 1, options.first_seen(index)});
+      rows.push_back(
+          {piece.begin + i, piece.sequence->blocks().data(), index + 1, options.first_seen(index), options.sinks});
     }
   }
   if (!rows.empty())
@@ -170,15 +204,16 @@ void PagedCausalAttention::attend_single_rows(int64_t layer, const Qkv& qkv, con
 at::Tensor PagedCausalAttention::attend_gathered(int64_t layer, const StepSequence& piece, const Qkv& qkv,
                                                  const AttentionOptions& options) {
   int64_t past = piece.sequence->length(), total = past + piece.count;
-  int64_t first = options.first_seen(past) / KvCache::kBlock * KvCache::kBlock;  // nothing before it is seen
+  // Nothing before it is seen.
+  int64_t first = options.sinks > 0 ? 0 : options.first_seen(past) / KvCache::kBlock * KvCache::kBlock;
   auto heads_first = [&](const at::Tensor& rows) {  // [N, heads, D] -> [1, heads, count, D]
     return rows.narrow(0, piece.begin, piece.count).transpose(0, 1).unsqueeze(0);
   };
-  auto gather = [&](const at::Tensor& cached) {  // -> [1, K, total - first, D]
+  auto gather = [&](const ops::PagedNumbers& cached) {  // -> [1, K, total - first, D]
     const auto& blocks = piece.sequence->blocks();
     std::vector<int64_t> used(blocks.begin() + first / KvCache::kBlock, blocks.begin() + KvCache::blocks_for(total));
-    at::Tensor chosen = cached.index_select(0, at::tensor(used, at::kLong).to(cached.device()));
-    return chosen.permute({1, 0, 2, 3}).reshape({1, cached.size(1), -1, cached.size(3)}).narrow(2, 0, total - first);
+    at::Tensor chosen = at::tensor(used, at::kLong).to(cached.numbers.device());
+    return ops::gather_paged(cached, chosen, qkv.key.scalar_type()).unsqueeze(0).narrow(2, 0, total - first);
   };
   at::Tensor out;
   bool biased = options.distance_bias.defined();

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
+#include <list>
 #include <memory>
 #include <vector>
 
@@ -14,35 +16,53 @@ struct CacheShape {
   int64_t layers, kv_heads, head_dim;
 };
 
+// How a cache holds its numbers: in the model's own type, or each head of a position rounded to codes of 8 bits with a
+// scale in float32.
+enum class CacheType { native, int8 };
+
 // Keys and values of many sequences in blocks of 16 positions: one tensor [blocks, K, 16, D] each a layer.
 // Blocks are counted by reference, so that sequences share what they have in common (Kwon et al. 2023).
 class KvCache {
  public:
   static constexpr int64_t kBlock = 16;
 
-  KvCache(const CacheShape& shape, int64_t blocks, at::ScalarType dtype, at::Device device = at::kCPU);
+  KvCache(const CacheShape& shape, int64_t blocks, at::ScalarType dtype, at::Device device = at::kCPU,
+          CacheType type = CacheType::native);
+  KvCache(const KvCache&) = delete;
+  KvCache& operator=(const KvCache&) = delete;
 
-  at::Tensor& keys(int64_t layer) { return keys_[layer]; }
-  at::Tensor& values(int64_t layer) { return values_[layer]; }
+  ops::PagedNumbers& keys(int64_t layer) { return keys_[layer]; }
+  ops::PagedNumbers& values(int64_t layer) { return values_[layer]; }
   int64_t blocks() const { return static_cast<int64_t>(references_.size()); }
   int64_t free_blocks() const { return static_cast<int64_t>(free_.size()); }
   int64_t references(int32_t block) const { return references_[block]; }
 
   // Throws Error(resource) when no block is free.
   int32_t allocate();
-  void retain(int32_t block) { ++references_[block]; }
+  // Of a free block too, one that was marked as known: it is then no longer free.
+  void retain(int32_t block);
   void release(int32_t block);
+  // Whether someone knows what the block holds, and may retain it when it is free. Known blocks are given out last, the
+  // longest free one first. `on_reuse` is told of each that is about to change; it is then not known any more.
+  void mark_known(int32_t block, bool known);
+  void on_reuse(std::function<void(int32_t block)> told) { on_reuse_ = std::move(told); }
+  // The contents of the block are about to change.
+  void prepare_write(int32_t block);
   // A fresh block with the contents of `block`, in every layer.
   int32_t copy(int32_t block);
 
   // Blocks that hold so many positions.
   static int64_t blocks_for(int64_t positions) { return (positions + kBlock - 1) / kBlock; }
-  static int64_t bytes(const CacheShape& shape, int64_t blocks, at::ScalarType dtype);
+  static int64_t bytes(const CacheShape& shape, int64_t blocks, at::ScalarType dtype,
+                       CacheType type = CacheType::native);
 
  private:
-  std::vector<at::Tensor> keys_, values_;
+  std::vector<ops::PagedNumbers> keys_, values_;
   std::vector<int32_t> references_;
-  std::vector<int32_t> free_;
+  std::vector<bool> known_;
+  std::list<int32_t> free_;                           // known ones behind the others
+  std::vector<std::list<int32_t>::iterator> places_;  // of each block among the free ones
+  std::function<void(int32_t)> on_reuse_;
 };
 
 // One sequence's place in the cache. A copy is a fork: O(1), both share all blocks until one of them writes.
@@ -50,6 +70,8 @@ class KvCache {
 class CachedSequence {
  public:
   explicit CachedSequence(KvCache& cache);
+  // A sequence that begins with these whole blocks of the cache, which it then shares with whoever holds them.
+  CachedSequence(KvCache& cache, std::vector<int32_t> blocks);
 
   CachedSequence fork() const { return *this; }
   int64_t length() const { return length_; }

@@ -22,7 +22,7 @@ void append(KvCache& cache, CachedSequence& sequence, int64_t count, float value
 std::vector<float> contents(KvCache& cache, const CachedSequence& sequence, int64_t layer = 1) {
   std::vector<float> found;
   for (int64_t i = 0; i < sequence.length(); ++i)
-    found.push_back(cache.keys(layer)[sequence.blocks()[i / 16]][1][i % 16][3].item<float>());
+    found.push_back(cache.keys(layer).numbers[sequence.blocks()[i / 16]][1][i % 16][3].item<float>());
   return found;
 }
 
@@ -131,14 +131,85 @@ TEST(KvCache, AFullCacheRefusesAndLeavesTheSequenceAlone) {
   EXPECT_EQ(contents(cache, first), pieces({{20, 1}, {12, 2}}));
 }
 
+// What a cache of codes holds of the positions, as numbers: [K, positions, D] of layer 1.
+at::Tensor decoded(KvCache& cache, const CachedSequence& sequence) {
+  std::vector<int64_t> blocks(sequence.blocks().begin(), sequence.blocks().end());
+  return ops::gather_paged(cache.keys(1), at::tensor(blocks, at::kLong), at::kFloat).narrow(1, 0, sequence.length());
+}
+
+TEST(KvCache, ForksOfCodesCarryTheirScales) {
+  KvCache cache(kShape, 8, at::kBFloat16, at::kCPU, CacheType::int8);
+  CachedSequence first(cache);
+  append(cache, first, 20, 3);
+  CachedSequence second = first.fork();
+  append(cache, second, 1, 50);  // copies the half-full block
+  append(cache, first, 1, -7);
+  at::Tensor expected = at::full({2, 21, 4}, 3.0);
+  expected.select(1, 20).fill_(50);
+  EXPECT_TRUE(at::allclose(decoded(cache, second), expected));
+  expected.select(1, 20).fill_(-7);
+  EXPECT_TRUE(at::allclose(decoded(cache, first), expected));
+  EXPECT_EQ(KvCache::bytes(kShape, 8, at::kBFloat16, CacheType::int8), 2 * 2 * 8 * 2 * 16 * (4 + 4));
+  int64_t bytes = 0;
+  for (int64_t layer = 0; layer < 2; ++layer)
+    for (const auto* part : {&cache.keys(layer), &cache.values(layer)})
+      bytes += static_cast<int64_t>(part->numbers.nbytes() + part->scales.nbytes());
+  EXPECT_EQ(bytes, KvCache::bytes(kShape, 8, at::kBFloat16, CacheType::int8));
+}
+
+TEST(KvCache, KnownBlocksAreGivenOutLastAndCanBeTakenBack) {
+  KvCache cache(kShape, 4, at::kFloat);
+  std::vector<int32_t> told;
+  cache.on_reuse([&](int32_t block) { told.push_back(block); });
+  std::vector<int32_t> kept;
+  {
+    CachedSequence first(cache);
+    append(cache, first, 40, 1);
+    kept = first.blocks();
+    for (int32_t block : {kept[0], kept[1]}) cache.mark_known(block, true);
+  }
+  EXPECT_EQ(cache.free_blocks(), 4);
+  CachedSequence again(cache, {kept[0], kept[1]});
+  EXPECT_EQ(again.length(), 32);
+  EXPECT_EQ(contents(cache, again), pieces({{32, 1}}));
+  EXPECT_EQ(cache.free_blocks(), 2);
+  append(cache, again, 17, 2);
+  EXPECT_EQ(cache.free_blocks(), 0);
+  EXPECT_TRUE(told.empty());
+  again = CachedSequence(cache);
+  CachedSequence other(cache);
+  append(cache, other, 33, 3);  // the third of its blocks was known, and the last of a sequence goes first
+  EXPECT_EQ(told, std::vector{kept[1]});
+  cache.mark_known(kept[0], false);
+  append(cache, other, 16, 3);
+  EXPECT_EQ(told, std::vector{kept[1]});
+  EXPECT_EQ(cache.free_blocks(), 0);
+}
+
+TEST(KvCache, AKnownBlockThatIsWrittenAgainIsTold) {
+  KvCache cache(kShape, 4, at::kFloat);
+  std::vector<int32_t> told;
+  cache.on_reuse([&](int32_t block) { told.push_back(block); });
+  CachedSequence sequence(cache);
+  append(cache, sequence, 32, 1);
+  for (int32_t block : sequence.blocks()) cache.mark_known(block, true);
+  sequence.truncate(20);
+  EXPECT_TRUE(told.empty());
+  append(cache, sequence, 1, 2);
+  EXPECT_EQ(told, std::vector{sequence.blocks()[1]});
+}
+
 // Softmax attention of one row by its definition.
 at::Tensor plain_attention(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
                            const AttentionOptions& options, int64_t first) {
   int64_t heads = query.size(0), groups = heads / keys.size(1), total = keys.size(0);
   std::vector<at::Tensor> out;
   for (int64_t head = 0; head < heads; ++head) {
-    at::Tensor k = keys.select(1, head / groups).narrow(0, first, total - first);
-    at::Tensor v = values.select(1, head / groups).narrow(0, first, total - first);
+    auto seen = [&](const at::Tensor& all) {
+      at::Tensor rows = all.select(1, head / groups);
+      return at::cat({rows.narrow(0, 0, std::min(options.sinks, first)), rows.narrow(0, first, total - first)});
+    };
+    at::Tensor k = seen(keys), v = seen(values);
     at::Tensor scores = k.mv(query[head]) * options.scale;
     if (options.distance_bias.defined())
       for (int64_t i = 0; i < total - first; ++i)
@@ -148,9 +219,14 @@ at::Tensor plain_attention(const at::Tensor& query, const at::Tensor& keys, cons
   return at::cat(out);
 }
 
-void expect_plain_attention(at::ScalarType dtype, double tolerance) {
+AttentionOptions with_sinks(AttentionOptions options, int64_t sinks) {
+  options.sinks = sinks;
+  return options;
+}
+
+void expect_plain_attention(at::ScalarType dtype, double tolerance, CacheType type = CacheType::native) {
   const CacheShape shape{1, 2, 8};
-  KvCache cache(shape, 16, dtype);
+  KvCache cache(shape, 16, dtype, at::kCPU, type);
   at::Tensor keys = at::randn({2, 60, 2, 8}).to(dtype), values = at::randn({2, 60, 2, 8}).to(dtype);
   std::vector<CachedSequence> sequences(2, CachedSequence(cache));
   std::vector<int64_t> lengths{0, 0};
@@ -159,7 +235,8 @@ void expect_plain_attention(at::ScalarType dtype, double tolerance) {
     at::Tensor bias = at::randn({4, 9}).to(dtype);
     for (AttentionOptions options :
          {AttentionOptions{0.3, 0, 0, bias}, AttentionOptions{0.3, 7, 0, bias}, AttentionOptions{0.3, 0},
-          AttentionOptions{0.3, 0, 20}, AttentionOptions{0.3, 9, 6}, AttentionOptions{0.3, 7}}) {
+          AttentionOptions{0.3, 0, 20}, AttentionOptions{0.3, 9, 6}, with_sinks({0.3, 7}, 3),
+          with_sinks({0.3, 0, 20}, 18), AttentionOptions{0.3, 7}}) {
       at::Tensor query = at::randn({first + second, 4, 8}).to(dtype);
       at::Tensor k = at::cat({keys[0].narrow(0, lengths[0], first), keys[1].narrow(0, lengths[1], second)});
       at::Tensor v = at::cat({values[0].narrow(0, lengths[0], first), values[1].narrow(0, lengths[1], second)});
@@ -173,7 +250,7 @@ void expect_plain_attention(at::ScalarType dtype, double tolerance) {
                                               values[which].narrow(0, 0, seen).to(at::kFloat), options, first);
         EXPECT_LT((out[row].to(at::kFloat) - expected).abs().max().item<double>(), tolerance) << row << " " << seen;
       }
-      if (options.window != 7 || options.distance_bias.defined()) continue;
+      if (options.window != 7 || options.distance_bias.defined() || options.sinks > 0) continue;
       context.finish();
       lengths[0] += first;
       lengths[1] += second;
@@ -201,6 +278,24 @@ TEST(PagedCausalAttention, IsAttentionToAllThatTheSequenceHolds) {
   expect_plain_attention(at::kFloat, 1e-5);
   expect_plain_attention(at::kBFloat16, 3e-2);
   expect_plain_attention(at::kHalf, 4e-3);
+  expect_plain_attention(at::kFloat, 4e-2, CacheType::int8);
+  expect_plain_attention(at::kBFloat16, 6e-2, CacheType::int8);
+}
+
+TEST(DenseCausalAttention, SinksStandBesideTheWindow) {
+  at::Tensor mask = at::ones({2, 9}, at::kLong);
+  mask[1].narrow(0, 0, 2).zero_();
+  DenseCausalAttention context(2, 9, mask);
+  at::Tensor query = at::randn({18, 2, 4}), keys = at::randn({18, 1, 4}), values = at::randn({18, 1, 4});
+  AttentionOptions options = with_sinks({0.5, 3}, 2);
+  at::Tensor out = context.attend(0, {query, keys, values}, options);
+  for (int64_t row = 0; row < 18; ++row) {
+    int64_t start = row < 9 ? 0 : 11, index = row - start;  // of the first real token
+    if (index < 0) continue;
+    at::Tensor expected = plain_attention(query[row], keys.narrow(0, start, index + 1),
+                                          values.narrow(0, start, index + 1), options, options.first_seen(index));
+    EXPECT_LT((out[row] - expected).abs().max().item<double>(), 1e-5) << row;
+  }
 }
 
 }  // namespace

@@ -50,22 +50,31 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
 double lowest(at::ScalarType type);
 
 // A row of a query that is the last position of its sequence: it sees positions begin .. length - 1, the last of them
-// itself, in the blocks table[0], table[1], ...
+// itself, in the blocks table[0], table[1], ...; and the first `sinks` positions.
 struct PagedRow {
   int64_t row;
   const int32_t* table;
   int64_t length;
-  int64_t begin = 0;
+  int64_t begin = 0, sinks = 0;
+};
+// The keys or the values of a cache, in blocks of 16 positions.
+struct PagedNumbers {
+  at::Tensor numbers;  // [blocks, K, 16, D]
+  at::Tensor scales;   // [blocks, K, 16] float32: the numbers are codes of 8 bits, each stands for code * scale;
+                       // undefined: they stand for themselves
 };
 // Whether paged_attention takes these tensors.
-bool can_attend_paged(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values);
-// For the chosen rows of query [N, H, D]: attention over keys and values [blocks, K, 16, D] where they lie -> the same
-// rows of `out` [N, H * D].
-void paged_attention(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
+bool can_attend_paged(const at::Tensor& query, const PagedNumbers& keys, const PagedNumbers& values);
+// For the chosen rows of query [N, H, D]: attention over keys and values where they lie -> the same rows of `out`
+// [N, H * D].
+void paged_attention(const at::Tensor& query, const PagedNumbers& keys, const PagedNumbers& values,
                      std::span<const PagedRow> rows, double scale, at::Tensor& out);
 
-// Row i of x [N, K, D] becomes position offsets[i] of block blocks[i] of `cache` [blocks, K, 16, D]; both [N] int64.
-void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, at::Tensor& cache);
+// Row i of x [N, K, D] becomes position offsets[i] of block blocks[i]; both [N] int64. Codes are the nearest, with the
+// greatest amount of a row's head / 127 for its scale.
+void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, PagedNumbers& cache);
+// The positions of the chosen blocks [n] int64, one after the other, as numbers of that type: [K, n * 16, D]
+at::Tensor gather_paged(const PagedNumbers& cache, const at::Tensor& blocks, at::ScalarType type);
 
 // By the reference's name ("gelu_pytorch_tanh"); nothing for a name that is not known.
 std::optional<Activation> activation_from_name(std::string_view name);

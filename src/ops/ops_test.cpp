@@ -166,12 +166,37 @@ TEST(StorePaged, PutsRowsWhereTheyBelong) {
              offsets = at::tensor({15, 0, 3}, at::kLong);
   for (bool contiguous : {true, false}) {
     at::Tensor cache = contiguous ? at::zeros({2, 2, 16, 5}) : at::zeros({2, 16, 2, 5}).transpose(1, 2);
-    ops::store_paged(x, blocks, offsets, cache);
+    ops::PagedNumbers part{cache, {}};
+    ops::store_paged(x, blocks, offsets, part);
     EXPECT_TRUE(at::equal(cache[1].select(1, 15), x[0]));
     EXPECT_TRUE(at::equal(cache[0].select(1, 0), x[1]));
     EXPECT_TRUE(at::equal(cache[1].select(1, 3), x[2]));
     EXPECT_EQ(cache.count_nonzero().item<int64_t>(), x.numel());
   }
+}
+
+// By the kernel, and by libtorch's operators for a cache that the kernel does not take.
+TEST(StorePaged, CodesComeBackToWithinHalfAStep) {
+  at::Tensor x = at::randn({4, 2, 7}), blocks = at::tensor({1, 0, 1, 1}, at::kLong),
+             offsets = at::tensor({15, 0, 3, 4}, at::kLong);
+  x[3].zero_();
+  x[3][1][2] = INFINITY;
+  ops::PagedNumbers found[2];
+  for (bool contiguous : {true, false}) {
+    auto codes = at::TensorOptions().dtype(at::kChar);
+    ops::PagedNumbers& part = found[contiguous];
+    part.numbers = contiguous ? at::zeros({2, 2, 16, 7}, codes) : at::zeros({2, 16, 2, 7}, codes).transpose(1, 2);
+    part.scales = at::zeros({2, 2, 16});
+    ops::store_paged(x, blocks, offsets, part);
+    at::Tensor back = ops::gather_paged(part, at::tensor({1, 0}, at::kLong), at::kFloat);  // [2, 32, 7]
+    at::Tensor step = x.abs().amax(-1, true) / 127;                                        // [4, 2, 1]
+    for (auto [row, place] : {std::pair{0, 15}, {1, 16}, {2, 3}})
+      EXPECT_TRUE(((back.select(1, place) - x[row]).abs() <= step[row] * 0.5001).all().item<bool>());
+    EXPECT_EQ(back[0][4].count_nonzero().item<int64_t>(), 0);
+    EXPECT_TRUE(back[1][4].isnan().all().item<bool>());
+  }
+  EXPECT_TRUE(at::equal(found[0].numbers, found[1].numbers));
+  EXPECT_TRUE(at::allclose(found[0].scales, found[1].scales, 1e-6, 0, /*equal_nan=*/true));
 }
 
 TEST(RotateHalf, IsItsFormulaInEveryType) {

@@ -1,21 +1,48 @@
+#include "kernels/paged_attention.h"
+
 #include <ATen/ATen.h>
 
 #include <cstring>
 
-#include "kernels/paged_attention.h"
 #include "ops/kernel_access.h"
 #include "ops/ops.h"
 
 namespace nuri::ops {
+namespace {
 
-bool can_attend_paged(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values) {
-  return kernels_may_run({query, keys, values}) && keys.scalar_type() == values.scalar_type() && keys.is_contiguous() &&
-         values.is_contiguous();
+constexpr int64_t kPositions = 16;  // of a block
+
+bool lies_ready(const PagedNumbers& part) {
+  if (!part.numbers.is_contiguous()) return false;
+  if (!part.scales.defined()) return kernels_may_run({part.numbers});
+  return part.numbers.scalar_type() == at::kChar && part.numbers.is_cpu() && part.scales.is_contiguous();
 }
 
-void paged_attention(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
+// [N, K, D] -> its codes, and their scales [N, K], by the rule of kernels::store_coded.
+PagedNumbers coded(const at::Tensor& x) {
+  constexpr double kLeast = 127 * 0x1p-126;
+  at::Tensor exact = x.to(at::kFloat), greatest = exact.abs().amax(-1);
+  at::Tensor whole = greatest.isfinite(), codable = whole.logical_and(greatest >= kLeast);
+  at::Tensor scales = at::where(codable, greatest / 127, at::zeros_like(greatest)).masked_fill(~whole, NAN);
+  at::Tensor codes = (exact * (127 / greatest).unsqueeze(-1)).round();
+  return {at::where(codable.unsqueeze(-1), codes, at::zeros_like(codes)).to(at::kChar), scales};
+}
+
+std::span<const int64_t> numbers_of(const at::Tensor& indices) {
+  return {indices.const_data_ptr<int64_t>(), static_cast<size_t>(indices.numel())};
+}
+
+}  // namespace
+
+bool can_attend_paged(const at::Tensor& query, const PagedNumbers& keys, const PagedNumbers& values) {
+  return kernels_may_run({query}) && lies_ready(keys) && lies_ready(values) &&
+         keys.numbers.scalar_type() == values.numbers.scalar_type();
+}
+
+void paged_attention(const at::Tensor& query, const PagedNumbers& keys, const PagedNumbers& values,
                      std::span<const PagedRow> rows, double scale, at::Tensor& out) {
-  TORCH_INTERNAL_ASSERT(can_attend_paged(query, keys, values) && out.is_contiguous() && keys.size(2) == 16 &&
+  const at::Tensor& numbers = keys.numbers;
+  TORCH_INTERNAL_ASSERT(can_attend_paged(query, keys, values) && out.is_contiguous() && numbers.size(2) == kPositions &&
                         out.scalar_type() == query.scalar_type() && out.numel() == query.numel());
   at::Tensor q = query.is_contiguous() ? query : query.contiguous();
   int64_t row_bytes = q.size(1) * q.size(2) * q.element_size();
@@ -23,27 +50,50 @@ void paged_attention(const at::Tensor& query, const at::Tensor& keys, const at::
   char* to = static_cast<char*>(out.mutable_data_ptr());
   std::vector<kernels::PagedQuery> queries;
   for (const PagedRow& row : rows)
-    queries.push_back({from + row.row * row_bytes, to + row.row * row_bytes, row.table, row.length, row.begin});
-  kernels::paged_attention(
-      {keys.const_data_ptr(), values.const_data_ptr(), element_of(keys), keys.size(0), keys.size(1), keys.size(3)},
-      queries, q.size(1), element_of(q), static_cast<float>(scale));
+    queries.push_back(
+        {from + row.row * row_bytes, to + row.row * row_bytes, row.table, row.length, row.begin, row.sinks});
+  kernels::PagedCache cache{
+      numbers.const_data_ptr(), values.numbers.const_data_ptr(), {}, numbers.size(0), numbers.size(1), numbers.size(3)};
+  if (keys.scales.defined()) {
+    cache.key_scales = keys.scales.const_data_ptr<float>();
+    cache.value_scales = values.scales.const_data_ptr<float>();
+  } else {
+    cache.type = element_of(numbers);
+  }
+  kernels::paged_attention(cache, queries, q.size(1), element_of(q), static_cast<float>(scale));
 }
 
-void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, at::Tensor& cache) {
-  bool fits = cache.is_contiguous() && x.scalar_type() == cache.scalar_type() && x.is_cpu() && cache.is_cpu();
-  if (!fits) {  // [blocks, 16, K, D], so that one row's heads are indexed by (block, offset)
-    cache.transpose(1, 2).index_put_({blocks, offsets}, x);
+void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, PagedNumbers& cache) {
+  at::Tensor& numbers = cache.numbers;
+  bool fits = numbers.is_contiguous() && x.is_cpu() && numbers.is_cpu() &&
+              (cache.scales.defined() ? kernels_may_run({x}) && cache.scales.is_contiguous()
+                                      : x.scalar_type() == numbers.scalar_type());
+  if (!fits) {  // [blocks, 16, K, ...], so that one row's heads are indexed by (block, offset)
+    PagedNumbers stored = cache.scales.defined() ? coded(x) : PagedNumbers{x, {}};
+    numbers.transpose(1, 2).index_put_({blocks, offsets}, stored.numbers);
+    if (cache.scales.defined()) cache.scales.transpose(1, 2).index_put_({blocks, offsets}, stored.scales);
     return;
   }
   at::Tensor rows = x.is_contiguous() ? x : x.contiguous();
-  int64_t heads = cache.size(1), positions = cache.size(2), bytes = cache.size(3) * cache.element_size();
+  if (cache.scales.defined()) {
+    return kernels::store_coded(rows.const_data_ptr(), element_of(rows), numbers_of(blocks), numbers_of(offsets),
+                                {numbers.mutable_data_ptr<int8_t>(), cache.scales.mutable_data_ptr<float>(),
+                                 numbers.size(0), numbers.size(1), numbers.size(3)});
+  }
+  int64_t heads = numbers.size(1), positions = numbers.size(2), bytes = numbers.size(3) * numbers.element_size();
   const auto* from = static_cast<const char*>(rows.const_data_ptr());
-  auto* to = static_cast<char*>(cache.mutable_data_ptr());
+  auto* to = static_cast<char*>(numbers.mutable_data_ptr());
   const auto* block = blocks.const_data_ptr<int64_t>();
   const auto* offset = offsets.const_data_ptr<int64_t>();
   for (int64_t row = 0; row < rows.size(0); ++row)
     for (int64_t head = 0; head < heads; ++head, from += bytes)
       std::memcpy(to + ((block[row] * heads + head) * positions + offset[row]) * bytes, from, bytes);
+}
+
+at::Tensor gather_paged(const PagedNumbers& cache, const at::Tensor& blocks, at::ScalarType type) {
+  at::Tensor chosen = cache.numbers.index_select(0, blocks);
+  if (cache.scales.defined()) chosen = chosen * cache.scales.index_select(0, blocks).unsqueeze(-1);
+  return chosen.to(type).transpose(0, 1).reshape({chosen.size(1), -1, chosen.size(3)});
 }
 
 }  // namespace nuri::ops

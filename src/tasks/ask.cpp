@@ -83,6 +83,7 @@ std::vector<VideoMoment> read_moments(const std::string& text, const Video& vide
 void tell_work(const Generation& done, Answer& answer) {
   answer.finish = finish_name(done.finish);
   answer.prompt_tokens = done.prompt_tokens;
+  answer.reused_tokens = done.reused_tokens;
   answer.completion_tokens = static_cast<int64_t>(done.ids.size());
   answer.prefill_s = done.prefill_s;
   answer.decode_s = done.decode_s;
@@ -97,10 +98,22 @@ std::string told_routing(const Tap& tap, std::span<const int64_t> read, const st
   return routing_json(tap, rows, tokenizer).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// Room for the whole context is asked for where one was named; else it is as much as memory has.
+EngineOptions engine_options(const ModelOptions& options) {
+  constexpr int64_t kMostContext = int64_t{1} << 34;
+  if (options.context < 0 || options.context > kMostContext)
+    throw Error(ErrorKind::usage, fmt::format("--context: found {}, expected 1 to {}", options.context, kMostContext));
+  EngineOptions engine;
+  engine.context = engine.cache_positions = options.context;
+  engine.cache = cache_type(options);
+  return engine;
+}
+
 }  // namespace
 
-Assistant::Assistant(const ModelOptions& options, int64_t context) : parts_(std::make_unique<Parts>()) {
+Assistant::Assistant(const ModelOptions& options) : parts_(std::make_unique<Parts>()) {
   auto begin = Clock::now();
+  EngineOptions engine = engine_options(options);
   Parts& p = *parts_;
   p.options = options;
   p.folder = find_model(options.model);
@@ -112,8 +125,6 @@ Assistant::Assistant(const ModelOptions& options, int64_t context) : parts_(std:
   if (p.model == nullptr)
     throw Error(ErrorKind::unsupported,
                 fmt::format("{}: found a model that gives no text, expected one that does", p.folder.string()));
-  EngineOptions engine;
-  engine.context = context > 0 ? context : p.model->limits().context;
   p.engine = std::make_unique<Engine>(*p.model, engine);
   p.settle_speculation();
   p.load_s = seconds_since(begin);
@@ -263,14 +274,13 @@ Generation Assistant::Parts::run(Request request, Tap& tap) {
   return engine->forget(handle);
 }
 
-size_t Conversation::State::take_known(Request& request) {
+void Conversation::State::take_known(Request& request) {
   size_t known = known_prefix(request.ids, request.input);
   if (known > 0) {
     request.prefix = std::move(cached);
     request.prefix->truncate(static_cast<int64_t>(known));
   }
   cached.reset();
-  return known;
 }
 
 void Conversation::State::remember(std::vector<int64_t> prompt_ids, Generation& done) {
@@ -299,6 +309,7 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
   Request request = p.request(prompt, options);
   if (p.draft) request.draft = p.draft->prompt(messages, s.pictures, s.videos);
   size_t known = s.take_known(request);
+  request.shares = !p.shows_routing;  // which tells of what is computed
   Answer answer;
   answer.load_s = p.load_s, answer.encode_s = seconds_since(begin);
   TextStream stream(p.processor->tokenizer(), request.sampling.stop, /*skip_special=*/true, on_text);
@@ -315,7 +326,8 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
     read_places(whole, p.processor->place_unit(), prompt.pictures.geometry.back(), answer);
   if (!s.videos.empty()) answer.moments = read_moments(whole, s.videos.back(), s.video_lengths.back());
   if (p.shows_routing)
-    answer.routing = told_routing(tap, std::span(prompt_ids).subspan(known), done.ids, p.processor->tokenizer());
+    answer.routing = told_routing(tap, std::span(prompt_ids).subspan(static_cast<size_t>(done.reused_tokens)), done.ids,
+                                  p.processor->tokenizer());
   messages.push_back({{"role", "assistant"}, {"content", {{{"type", "text"}, {"text", answer.text}}}}});
   s.messages = std::move(messages), s.prompt = std::move(chat);
   s.remember(std::move(prompt_ids), done);

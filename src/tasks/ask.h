@@ -24,7 +24,8 @@ struct Answer {
   std::vector<VideoMoment> moments;  // that it names in the last video, of a model that watches videos
   std::string routing;               // JSON, where it was asked for: see Assistant::show_routing
   int64_t prompt_tokens = 0, completion_tokens = 0;
-  std::string finish;  // why it ended: stop, length, stop_string, interrupted
+  int64_t reused_tokens = 0;  // of the prompt, what the cache held already
+  std::string finish;         // why it ended: stop, length, stop_string, interrupted
   double load_s = 0, encode_s = 0, prefill_s = 0, decode_s = 0;
   SpeculationCounts speculation;
 };
@@ -37,8 +38,8 @@ using TextCallback = std::function<void(std::string_view)>;
 // A model that is open and can be asked. Not for several threads at once.
 class Assistant {
  public:
-  // `context`: positions a conversation may take; 0: what the model was made for.
-  explicit Assistant(const ModelOptions& options, int64_t context = 0);
+  // Throws Error(resource), with the arithmetic, for a context that memory cannot hold.
+  explicit Assistant(const ModelOptions& options);
   ~Assistant();
   Assistant(Assistant&&) noexcept;
   Assistant& operator=(Assistant&&) noexcept;

@@ -20,7 +20,7 @@
 namespace nuri {
 namespace {
 
-constexpr int64_t kMostTokens = int64_t{1} << 31;
+constexpr int64_t kMostTokens = int64_t{1} << 31, kMostSequences = 1 << 16;
 
 class Stopwatch {
  public:
@@ -41,39 +41,92 @@ int64_t peak_rss() {
   return usage.ru_maxrss * 1024;
 }
 
-// One step of one sequence on the given ids: the logits of the last alone.
-void run_step(CausalLM& model, nn::KvCache& cache, nn::CachedSequence& sequence, const std::vector<int64_t>& ids) {
-  int64_t count = static_cast<int64_t>(ids.size()), start = sequence.length();
-  at::Tensor tensor = at::tensor(ids, at::kLong).to(model.device());
-  Step step{model.embed_made(tensor),
-            at::arange(start, start + count, at::kLong).to(model.device()),
-            {{0, count, &sequence}},
-            {count - 1}};
-  model.step(step, cache);
-}
+// Sequences of random ids beside each other.
+class Sequences {
+ public:
+  Sequences(CausalLM& model, nn::KvCache& cache, int64_t count)
+      : model_(model), cache_(cache), sequences_(static_cast<size_t>(count), nn::CachedSequence(cache)) {}
+
+  // One step that appends `count` tokens to each of them: the logits of the last ones alone.
+  void step(int64_t count) {
+    Step step;
+    std::vector<int64_t> ids, positions;
+    for (nn::CachedSequence& sequence : sequences_) {
+      step.sequences.push_back({static_cast<int64_t>(ids.size()), count, &sequence});
+      for (int64_t i = 0; i < count; ++i) {
+        ids.push_back(static_cast<int64_t>(random_.below(static_cast<uint64_t>(model_.limits().vocabulary))));
+        positions.push_back(sequence.length() + i);
+      }
+      step.logit_rows.push_back(static_cast<int64_t>(ids.size()) - 1);
+    }
+    step.embeddings = model_.embed_made(at::tensor(ids, at::kLong).to(model_.device()));
+    step.positions = at::tensor(positions, at::kLong).to(model_.device());
+    model_.step(step, cache_);
+    check_interrupt();
+  }
+  // Brings each of them to so many positions, in pieces as the engine takes them.
+  void fill(int64_t positions) {
+    constexpr int64_t kRows = 512;
+    int64_t piece = std::max<int64_t>(1, kRows / static_cast<int64_t>(sequences_.size()));
+    while (length() < positions) step(std::min(piece, positions - length()));
+  }
+  void truncate(int64_t length) {
+    for (nn::CachedSequence& sequence : sequences_) sequence.truncate(length);
+  }
+  int64_t length() const { return sequences_.front().length(); }
+
+ private:
+  CausalLM& model_;
+  nn::KvCache& cache_;
+  std::vector<nn::CachedSequence> sequences_;
+  CounterRandom random_{1};
+};
 
 struct Rates {
   double prefill, decode;
 };
 
-Rates measure(CausalLM& model, const BenchRequest& request, CounterRandom& random) {
-  auto random_id = [&] { return static_cast<int64_t>(random.below(static_cast<uint64_t>(model.limits().vocabulary))); };
-  int64_t positions = request.prompt_tokens + request.decoded_tokens;
-  auto cache = make_cache(model, positions, positions);
-  nn::CachedSequence sequence(*cache);
-  std::vector<int64_t> prompt(request.prompt_tokens);
-  for (auto& id : prompt) id = random_id();
+// Leaves the sequences as they were.
+Rates measure(Sequences& sequences, const BenchRequest& request) {
+  int64_t depth = sequences.length();
+  auto rate = [&](int64_t tokens, double seconds) {
+    return tokens > 0 ? static_cast<double>(tokens * request.sequences) / seconds : 0;
+  };
   Stopwatch prefill;
-  run_step(model, *cache, sequence, prompt);
-  double prefill_s = prefill.seconds();
-  Stopwatch decode;
-  for (int64_t i = 0; i < request.decoded_tokens; ++i) {
-    run_step(model, *cache, sequence, {random_id()});
-    check_interrupt();
+  if (request.sequences == 1) {
+    sequences.step(request.prompt_tokens);
+  } else {
+    sequences.fill(depth + request.prompt_tokens);
   }
+  double prefill_s = prefill.seconds();
+  if (request.depth) sequences.truncate(depth);
+  Stopwatch decode;
+  for (int64_t i = 0; i < request.decoded_tokens; ++i) sequences.step(1);
   double decode_s = decode.seconds();
-  return {static_cast<double>(request.prompt_tokens) / prefill_s,
-          request.decoded_tokens > 0 ? static_cast<double>(request.decoded_tokens) / decode_s : 0};
+  sequences.truncate(depth);
+  return {rate(request.prompt_tokens, prefill_s), rate(request.decoded_tokens, decode_s)};
+}
+
+void measure_text(CausalLM& model, const BenchRequest& request, BenchResult& result) {
+  int64_t depth = request.depth.value_or(0);
+  int64_t longest = request.depth ? depth + std::max(request.prompt_tokens, request.decoded_tokens)
+                                  : request.prompt_tokens + request.decoded_tokens;
+  longest = nn::KvCache::blocks_for(longest) * nn::KvCache::kBlock;
+  auto cache = make_cache(model, longest, longest * request.sequences, cache_type(request.model));
+  Sequences sequences(model, *cache, request.sequences);
+  sequences.fill(depth);
+  std::vector<double> prefill, decode;
+  for (int64_t i = 0; i <= request.repetitions; ++i) {  // the first warms up
+    Rates rates = measure(sequences, request);
+    report_progress("bench", i, request.repetitions,
+                    fmt::format("{:.1f} t/s, {:.1f} t/s", rates.prefill, rates.decode));
+    if (i == 0) continue;
+    prefill.push_back(rates.prefill);
+    decode.push_back(rates.decode);
+  }
+  result.prefill_tokens_per_s = median(prefill);
+  result.decode_tokens_per_s = median(decode);
+  result.decode_depth = request.depth.value_or(request.prompt_tokens);
 }
 
 // A greedy answer of so many tokens, which no closing token ends.
@@ -129,18 +182,23 @@ double measure_picture(MediaEncoder& model, const BenchRequest& request) {
   return median(times);
 }
 
+void check(const BenchRequest& request) {
+  auto expect = [](const char* flag, int64_t found, int64_t least, int64_t most) {
+    if (found < least || found > most)
+      throw Error(ErrorKind::usage, fmt::format("{}: found {}, expected {} to {}", flag, found, least, most));
+  };
+  expect("-p", request.prompt_tokens, 1, kMostTokens);
+  expect("-n", request.decoded_tokens, 0, kMostTokens);
+  expect("-d", request.depth.value_or(0), 0, kMostTokens);
+  expect("--sequences", request.sequences, 1, kMostSequences);
+  expect("-r", request.repetitions, 1, kMostTokens);
+  cache_type(request.model);
+}
+
 }  // namespace
 
 BenchResult bench(const BenchRequest& request) {
-  if (request.prompt_tokens < 1)
-    throw Error(ErrorKind::usage, fmt::format("-p: found {}, expected at least 1", request.prompt_tokens));
-  if (request.prompt_tokens > kMostTokens || request.decoded_tokens > kMostTokens)
-    throw Error(ErrorKind::usage, fmt::format("-p, -n: found {} and {}, expected at most {}", request.prompt_tokens,
-                                              request.decoded_tokens, kMostTokens));
-  if (request.decoded_tokens < 0)
-    throw Error(ErrorKind::usage, fmt::format("-n: found {}, expected at least 0", request.decoded_tokens));
-  if (request.repetitions < 1)
-    throw Error(ErrorKind::usage, fmt::format("-r: found {}, expected at least 1", request.repetitions));
+  check(request);
   int64_t most_pixels = PictureLimits().max_pixels;
   if (request.width > 0 && request.height > most_pixels / request.width)
     throw Error(ErrorKind::usage, fmt::format("--image: found {}x{}, expected at most {} pixels", request.width,
@@ -153,18 +211,7 @@ BenchResult bench(const BenchRequest& request) {
   auto* model = dynamic_cast<CausalLM*>(opened.model.get());
   if (model == nullptr) throw Error(ErrorKind::usage, "bench measures models that continue a text; this one does not");
   c10::InferenceMode inference;
-  CounterRandom random(1);
-  std::vector<double> prefill, decode;
-  for (int64_t i = 0; i <= request.repetitions; ++i) {  // the first warms up
-    Rates rates = measure(*model, request, random);
-    report_progress("bench", i, request.repetitions,
-                    fmt::format("{:.1f} t/s, {:.1f} t/s", rates.prefill, rates.decode));
-    if (i == 0) continue;
-    prefill.push_back(rates.prefill);
-    decode.push_back(rates.decode);
-  }
-  result.prefill_tokens_per_s = median(prefill);
-  result.decode_tokens_per_s = median(decode);
+  measure_text(*model, request, result);
   if (request.width > 0) {
     auto* eyes = dynamic_cast<MediaEncoder*>(opened.model.get());
     if (eyes == nullptr) throw Error(ErrorKind::usage, "--image: found a picture, but this model reads text alone");

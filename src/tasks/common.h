@@ -14,6 +14,9 @@ struct ModelOptions {
   std::string dtype = {};          // float32, bfloat16, float16; empty: as in the file
   std::string weights = "native";  // native, int8, int4: the matrices of products rounded while loading
   int threads = 0;                 // 0: all cores
+  std::string cache = "native";    // native, int8: how keys and values are kept while text is generated
+  int64_t context = 0;             // positions of a conversation that room is made for; 0: as many as the model was
+                                   // made for, or as half of the free memory holds
 };
 
 // How the next token is chosen. What is not given comes from the model's generation_config.json.

@@ -69,8 +69,8 @@ struct Conversation::State {
     while (same < most && ids[same] == cached_ids[same]) ++same;
     return same >= prompt_length && same < ids.size() ? same : 0;
   }
-  // Gives the request what the cache holds of it -> how many ids; nothing is cached afterwards.
-  size_t take_known(Request& request);
+  // Gives the request what the cache holds of it; nothing is cached afterwards.
+  void take_known(Request& request);
   // What was asked and answered last.
   void remember(std::vector<int64_t> prompt_ids, Generation& done);
 };

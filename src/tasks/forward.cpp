@@ -31,7 +31,7 @@ std::vector<Request> requests_of(CausalLM& model, const NamedTensors& inputs, in
 }
 
 // [rows, T + count]: the ids that the decoder read and what follows.
-at::Tensor generate(CausalLM& model, const NamedTensors& inputs, int64_t count) {
+at::Tensor generate(CausalLM& model, const NamedTensors& inputs, int64_t count, nn::CacheType cache) {
   if (count > kMostTokens)
     throw Error(ErrorKind::usage, fmt::format("--generate: found {}, expected at most {}", count, kMostTokens));
   at::Tensor ids = whole_input(inputs, "input_ids", 2);
@@ -40,6 +40,8 @@ at::Tensor generate(CausalLM& model, const NamedTensors& inputs, int64_t count) 
   for (const auto& request : requests) longest = std::max(longest, request.input.embeddings.size(0));
   EngineOptions options;
   options.context = longest + count;
+  options.cache = cache;
+  options.known_bytes = 0;
   options.cache_positions = ids.size(0) * (options.context + nn::KvCache::kBlock);
   Engine engine(model, options);
   std::vector<Engine::Handle> handles;
@@ -58,6 +60,7 @@ at::Tensor generate(CausalLM& model, const NamedTensors& inputs, int64_t count) 
 }  // namespace
 
 void forward(const ForwardRequest& request) {
+  nn::CacheType cache = cache_type(request.model);
   OpenedModel opened = open_model(request.model);
   NamedTensors inputs = read_tensors(request.input);
   at::NoGradGuard no_grad;
@@ -66,7 +69,7 @@ void forward(const ForwardRequest& request) {
   if (request.generate) {
     auto* model = dynamic_cast<CausalLM*>(opened.model.get());
     if (model == nullptr) throw Error(ErrorKind::usage, "--generate: this model does not continue a text");
-    outputs.push_back({"sequences", generate(*model, inputs, *request.generate)});
+    outputs.push_back({"sequences", generate(*model, inputs, *request.generate, cache)});
   }
   write_tensors(request.output, outputs);
 }

@@ -148,13 +148,17 @@ void decode_one(CausalLM& model) {
 Json whole(double count) { return count < 0x1p53 ? Json(static_cast<int64_t>(count)) : Json(count); }
 
 void tell_work(Model& model, const fs::path& path, const InspectRequest& request, Json& told) {
-  for (const char* key :
-       {"context_length", "kv_bytes_per_token", "flops_per_token", "flops_per_picture", "tokens_per_picture"})
+  for (const char* key : {"context_length", "kv_bytes_per_token", "kv_bytes_per_token_int8", "flops_per_token",
+                          "flops_per_picture", "tokens_per_picture"})
     told[key] = nullptr;
   auto* decoder = dynamic_cast<CausalLM*>(&model);
   if (decoder != nullptr) {
     told["context_length"] = decoder->limits().context;
-    told["kv_bytes_per_token"] = nn::KvCache::bytes(decoder->cache_shape(), 1, decoder->dtype()) / nn::KvCache::kBlock;
+    auto bytes_of = [&](nn::CacheType type) {
+      return nn::KvCache::bytes(decoder->cache_shape(), 1, decoder->dtype(), type) / nn::KvCache::kBlock;
+    };
+    told["kv_bytes_per_token"] = bytes_of(nn::CacheType::native);
+    told["kv_bytes_per_token_int8"] = bytes_of(nn::CacheType::int8);
     told["flops_per_token"] = whole(ops::count_products([&] { decode_one(*decoder); }));
   }
   if (auto* eyes = dynamic_cast<MediaEncoder*>(&model)) {

@@ -18,7 +18,8 @@ struct InspectRequest {
 //                                                    training keeps frozen
 //   bytes {float32, bfloat16, float16, int8, int4}   of all weights; int8 and int4 with their scales
 //   scale_bytes {int8, int4}, quantised_as   what of that are scales, and the layout that is assumed
-//   context_length, kv_bytes_per_token, flops_per_token   null unless the model continues a text
+//   context_length, kv_bytes_per_token, kv_bytes_per_token_int8 (--cache int8), flops_per_token   null unless the
+//                                                    model continues a text
 //   flops_per_picture, tokens_per_picture   null without a picture encoder; tokens null where none enter a text
 //   codes {int8_groups {matrices, parameters, bytes}, ...}   of weights that lie in codes: how many, and their bytes
 //   memory {weights, available, limit, fits, context_that_fits}   bytes, and positions (null without a context)

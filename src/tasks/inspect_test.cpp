@@ -96,6 +96,7 @@ TEST_F(InspectTest, TellsMemoryAndContext) {
   EXPECT_EQ(small["dtype"], "bfloat16");
   EXPECT_EQ(small["context_length"], 131072);
   EXPECT_EQ(small["kv_bytes_per_token"], 2 * 16 * 8 * 64 * 2);
+  EXPECT_EQ(small["kv_bytes_per_token_int8"], 2 * 16 * 8 * (64 + 4));
   EXPECT_EQ(small["bytes"]["float32"], 4 * 1235814400ll);
   EXPECT_EQ(small["bytes"]["bfloat16"], 2 * 1235814400ll);
   // Every matrix has rows of a multiple of 32; 33 norms of 2048 stay in 16 bits.

@@ -82,6 +82,12 @@ LoadOptions load_options(const ModelOptions& options) {
   return load;
 }
 
+nn::CacheType cache_type(const ModelOptions& options) {
+  if (options.cache == "native") return nn::CacheType::native;
+  if (options.cache == "int8") return nn::CacheType::int8;
+  throw Error(ErrorKind::usage, fmt::format("--cache: found {}, expected native or int8", options.cache));
+}
+
 OpenedModel open_model(const ModelOptions& options) {
   LoadOptions load = load_options(options);
   ops::use_torch_threads(options.threads);

@@ -17,6 +17,9 @@ std::filesystem::path find_model(const std::string& name);
 // Threads, device and type of the options, checked.
 LoadOptions load_options(const ModelOptions& options);
 
+// How keys and values are kept, as `--cache` names it.
+nn::CacheType cache_type(const ModelOptions& options);
+
 // The model with its weights, opened outside inference mode.
 OpenedModel open_model(const ModelOptions& options);
 

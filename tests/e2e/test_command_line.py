@@ -228,15 +228,21 @@ class OtherVerbs(Parrot):
         flags = ["bench", self.model, "-p", "4", "-n", "2", "-r", "1", "--image", "32x32"]
         result = self.succeeds_json(*flags, "--json")
         self.assertEqual(list(result), ["prefill_tokens_per_s", "decode_tokens_per_s", "encode_s", "load_s",
-                                        "peak_rss_bytes"])
+                                        "peak_rss_bytes", "decode_depth", "sequences"])
         for value in result.values():
             self.assertGreater(value, 0)
+        self.assertEqual((result["decode_depth"], result["sequences"]), (4, 1))
+        deep = self.succeeds_json(*flags, "-d", "33", "--sequences", "3", "--cache", "int8", "--json")
+        self.assertEqual((deep["decode_depth"], deep["sequences"]), (33, 3))
+        self.assertGreater(deep["decode_tokens_per_s"], 0)
+        self.assertEqual(self.succeeds_json(*flags, "-d", "0", "--json")["decode_depth"], 0)
         self.assertIn("tokens/s", self.succeeds(*flags))
 
     def test_bench_complaints(self):
         for flags, words in ((["-p", "0"], "-p"), (["-p", "-1"], "-p"), (["-n", "-1"], "-n"), (["-r", "0"], "-r"),
                              (["--image", "5"], "--image"), (["--image", "0x3"], "--image"),
-                             (["--image", "999999x999999"], "--image"), (["-p", "10000000000000"], "-p")):
+                             (["--image", "999999x999999"], "--image"), (["-p", "10000000000000"], "-p"),
+                             (["-d", "-1"], "-d"), (["--sequences", "0"], "--sequences"), (["--cache", "int4"], "--cache")):
             with self.subTest(flags):
                 self.fails(2, ["bench", self.model, *flags], words)
         self.fails(1, ["bench", self.model, "-p", "2000000000"], "available")

@@ -121,6 +121,10 @@ class Memory(harness.TestCase):
         model = harness.make_parrot(self.folder / "model", context=1 << 30)
         for limit in (GIB, 2 * GIB):  # the cache takes what is there
             self.assertEqual(self.succeeds("ask", model, "Hi", **self.under(limit)), "Hello world\n")
+        for verb in (["ask", model, "Hi"], ["chat", model]):  # one that was named is there as a whole, or refused
+            self.fails(1, [*verb, "--context", "8589934592"], "the key-value cache: needs", "(8589934592 positions x",
+                       "ulimit -v", **self.under(2 * GIB))
+        self.assertEqual(self.succeeds("ask", model, "Hi", "--context", "64", "--cache", "int8"), "Hello world\n")
 
 
 @unittest.skipIf(harness.SANITIZED, "sanitizers keep what was freed")

@@ -20,6 +20,9 @@ struct Float16 {
 struct BFloat16 {
   static constexpr int64_t kBytes = 2;
 };
+struct Int8 {
+  static constexpr int64_t kBytes = 1;
+};
 
 [[maybe_unused]] inline uint32_t bits_of(float value) {
   uint32_t bits;
@@ -80,7 +83,14 @@ inline float load_one(E type, const void* from) {
   __builtin_memcpy(&bits, from, 2);
   return widen(type, bits);
 }
+[[maybe_unused]] inline float load_one(Int8, const void* from) {
+  return static_cast<float>(*static_cast<const signed char*>(from));
+}
 [[maybe_unused]] inline void store_one(Float32, void* to, float value) { __builtin_memcpy(to, &value, 4); }
+// A whole number of at most 127.
+[[maybe_unused]] inline void store_one(Int8, void* to, float value) {
+  *static_cast<signed char*>(to) = static_cast<signed char>(value);
+}
 template <class E>
 inline void store_one(E type, void* to, float value) {
   const uint16_t bits = narrow(type, value);

@@ -39,7 +39,8 @@ struct ColumnSums {
   int64_t count;
 };
 
-// The queries of one sequence that share a key-value head, over positions [begin, end) with begin < end.
+// The queries of one sequence that share a key-value head, over positions [0, sinks) and [begin, end), at least one,
+// with sinks <= begin <= end.
 struct PagedHead {
   const float* q;  // [queries, head_dim], already scaled
   float* sums;     // [queries, head_dim], the result
@@ -47,9 +48,11 @@ struct PagedHead {
   const void* keys;    // this head's part of block 0: [16, head_dim]
   const void* values;  // likewise
   Element cache_type;
-  int64_t block_stride;  // elements between one block and the next
+  const float* key_scales;    // of codes of 8 bits, this head's of block 0: [16]; null: numbers of `cache_type`
+  const float* value_scales;  // likewise
+  int64_t block_stride;       // positions between one block and the next
   const int32_t* table;
-  int64_t begin, end;
+  int64_t sinks, begin, end;
 };
 
 // out[i] = the sum over t < taps of in[t * stride + i] * weights[t], weights in fixed point of kWeightBits, rounded to
@@ -151,6 +154,8 @@ struct QuantizedProduct {
   void few_rows(const FewRows& job, int64_t begin, int64_t end);                                        \
   void column_sums(const ColumnSums& job);                                                              \
   void paged_head(const PagedHead& job);                                                                \
+  /* x: [dim] -> codes of 8 bits: [dim] */                                                              \
+  void code_row(const float* x, int64_t dim, int8_t* codes, float* scale);                              \
   void silu_gate(const void* gate, const void* up, void* out, Element type, int64_t count);             \
   void quick_gelu(const void* x, void* out, Element type, int64_t count);                               \
   void weighted_bytes(const WeightedBytes& job);                                                        \

@@ -48,6 +48,13 @@ inline float reduce_max(Vec a) {
   top = _mm_max_ps(top, _mm_movehl_ps(top, top));
   return _mm_cvtss_f32(_mm_max_ss(top, _mm_movehdup_ps(top)));
 }
+inline Vec sum_of_four(Vec a, Vec b, Vec c, Vec d) {
+  return _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+}
+inline Vec join_sums(const Vec* fours) {
+  return _mm256_add_ps(_mm256_permute2f128_ps(fours[0], fours[1], 0x20),
+                       _mm256_permute2f128_ps(fours[0], fours[1], 0x31));
+}
 
 inline Vec load(Float32, const void* from) { return _mm256_loadu_ps(static_cast<const float*>(from)); }
 inline Vec load(Float16, const void* from) {
@@ -56,6 +63,9 @@ inline Vec load(Float16, const void* from) {
 inline Vec load(BFloat16, const void* from) {
   const __m128i half = _mm_loadu_si128(static_cast<const __m128i*>(from));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+}
+inline Vec load(Int8, const void* from) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(from))));
 }
 
 inline void store(Float32, void* to, Vec a) { _mm256_storeu_ps(static_cast<float*>(to), a); }
@@ -73,6 +83,11 @@ inline void store(BFloat16, void* to, Vec a) {
   const __m256i chosen = _mm256_blendv_epi8(rounded, quiet, nan);
   const __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(chosen), _mm256_extracti128_si256(chosen, 1));
   _mm_storeu_si128(static_cast<__m128i*>(to), packed);
+}
+inline void store(Int8, void* to, Vec a) {
+  const __m256i whole = _mm256_cvtps_epi32(a);
+  const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+  _mm_storel_epi64(static_cast<__m128i*>(to), _mm_packs_epi16(halves, halves));
 }
 
 template <class E>

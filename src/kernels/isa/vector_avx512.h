@@ -45,6 +45,18 @@ inline Vec zero_where_less(Vec value, Vec x, Vec bound) {
 }
 inline float reduce_add(Vec a) { return _mm512_reduce_add_ps(a); }
 inline float reduce_max(Vec a) { return _mm512_reduce_max_ps(a); }
+inline Vec sum_of_four(Vec a, Vec b, Vec c, Vec d) {
+  const Vec ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  const Vec cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+  return _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xEE));
+}
+inline Vec join_sums(const Vec* fours) {
+  const auto halves = [](Vec a, Vec b) {
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+  };
+  const Vec low = halves(fours[0], fours[1]), high = halves(fours[2], fours[3]);
+  return _mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xDD));
+}
 
 inline __mmask16 first(int64_t count) { return static_cast<__mmask16>((1u << count) - 1); }
 
@@ -62,6 +74,9 @@ inline __m256i narrow_bf16(Vec a) {
 inline Vec load(Float32, const void* from) { return _mm512_loadu_ps(from); }
 inline Vec load(Float16, const void* from) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)from)); }
 inline Vec load(BFloat16, const void* from) { return widen_bf16(_mm256_loadu_si256((const __m256i*)from)); }
+inline Vec load(Int8, const void* from) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)from)));
+}
 
 inline Vec load_some(Float32, const void* from, int64_t count) { return _mm512_maskz_loadu_ps(first(count), from); }
 inline Vec load_some(Float16, const void* from, int64_t count) {
@@ -70,12 +85,17 @@ inline Vec load_some(Float16, const void* from, int64_t count) {
 inline Vec load_some(BFloat16, const void* from, int64_t count) {
   return widen_bf16(_mm256_maskz_loadu_epi16(first(count), from));
 }
+inline Vec load_some(Int8, const void* from, int64_t count) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first(count), from)));
+}
 
 inline void store(Float32, void* to, Vec a) { _mm512_storeu_ps(to, a); }
 inline void store(Float16, void* to, Vec a) {
   _mm256_storeu_si256((__m256i*)to, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
 inline void store(BFloat16, void* to, Vec a) { _mm256_storeu_si256((__m256i*)to, narrow_bf16(a)); }
+inline __m128i narrow_int8(Vec a) { return _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)); }
+inline void store(Int8, void* to, Vec a) { _mm_storeu_si128((__m128i*)to, narrow_int8(a)); }
 
 inline void store_some(Float32, void* to, Vec a, int64_t count) { _mm512_mask_storeu_ps(to, first(count), a); }
 inline void store_some(Float16, void* to, Vec a, int64_t count) {
@@ -84,6 +104,7 @@ inline void store_some(Float16, void* to, Vec a, int64_t count) {
 inline void store_some(BFloat16, void* to, Vec a, int64_t count) {
   _mm256_mask_storeu_epi16(to, first(count), narrow_bf16(a));
 }
+inline void store_some(Int8, void* to, Vec a, int64_t count) { _mm_mask_storeu_epi8(to, first(count), narrow_int8(a)); }
 inline void prefetch(const void* address) { _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0); }
 
 }  // namespace

@@ -69,6 +69,17 @@ inline float reduce_max(Vec a) {
   for (int i = 1; i < kLanes; ++i) result = result > a.lane[i] ? result : a.lane[i];
   return result;
 }
+// What join_sums takes of four vectors.
+inline Vec sum_of_four(Vec a, Vec b, Vec c, Vec d) {
+  Vec sums = zero();
+  sums.lane[0] = reduce_add(a), sums.lane[1] = reduce_add(b);
+  sums.lane[2] = reduce_add(c), sums.lane[3] = reduce_add(d);
+  return sums;
+}
+// Lane i is the sum over the lanes of the i-th vector, of kLanes vectors that sum_of_four took in order.
+inline Vec join_sums(const Vec* fours) {
+  return each([&](int i) { return fours[i / 4].lane[i % 4]; });
+}
 
 template <class E>
 inline Vec load_some(E type, const void* from, int64_t count) {

@@ -2,38 +2,15 @@
 
 #include <ATen/ATen.h>
 
-#include <cstring>
-
 namespace nuri {
-namespace {
 
-// The finalizer of MurmurHash3 (Appleby), which spreads every bit over all.
-uint64_t mix(uint64_t x) {
-  x = (x ^ (x >> 33)) * 0xFF51AFD7ED558CCDull;
-  x = (x ^ (x >> 33)) * 0xC4CEB9FE1A85EC53ull;
-  return x ^ (x >> 33);
-}
-
-}  // namespace
-
-// 128 bits of the type, the shape and the bytes: enough that no two pictures of a lifetime meet.
+// Of the type, the shape and the bytes.
 PictureCache::Key PictureCache::key_of(const at::Tensor& picture) {
   at::Tensor flat = picture.cpu().contiguous();
-  Key key{static_cast<uint64_t>(flat.scalar_type()), 0x9E3779B97F4A7C15ull};
-  auto take = [&](uint64_t word) {
-    key[0] = mix(key[0] ^ word);
-    key[1] = mix(key[1] + word * 0xD6E8FEB86659FD93ull) ^ key[0];
-  };
-  for (int64_t size : flat.sizes()) take(static_cast<uint64_t>(size));
-  const auto* bytes = static_cast<const char*>(flat.const_data_ptr());
-  for (size_t left = flat.nbytes(), at = 0; left > 0;) {
-    uint64_t word = 0;
-    size_t taken = std::min<size_t>(left, 8);
-    std::memcpy(&word, bytes + at, taken);
-    take(word);
-    at += taken, left -= taken;
-  }
-  return key;
+  Digest digest;
+  digest.add(static_cast<int64_t>(flat.scalar_type()));
+  for (int64_t size : flat.sizes()) digest.add(size);
+  return digest.add(flat.const_data_ptr(), flat.nbytes()).value();
 }
 
 std::vector<at::Tensor> PictureCache::operator()(std::span<const at::Tensor> pictures, const Encode& encode) {

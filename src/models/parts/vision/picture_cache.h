@@ -2,13 +2,14 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <map>
 #include <span>
 #include <vector>
+
+#include "base/digest.h"
 
 namespace nuri {
 
@@ -28,7 +29,7 @@ class PictureCache {
   int64_t bytes() const { return bytes_; }
 
  private:
-  using Key = std::array<uint64_t, 2>;
+  using Key = Digest::Value;
   struct Entry {
     Key key;
     at::Tensor features;
