@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "generate/sampler.h"
@@ -45,6 +46,8 @@ struct Request {
   // Tokens that are weighed in place of new ones: nothing is generated, Generation::log_probability tells how likely
   // the model was to say these after the prompt.
   std::vector<int64_t> given;
+  // Called with the logits [V] that weigh each of them, in order.
+  std::function<void(std::span<const float> logits)> on_logits;
 };
 
 struct Generation {
