@@ -1,5 +1,5 @@
-"""What bench/side_by_side.py measures: models of published layer sizes with few layers, as transformers builds them,
-and what their encoders take."""
+"""What bench/side_by_side.py and bench/peers measure: models of published layer sizes, most with few layers, as
+transformers builds them, and what their encoders take."""
 
 from dataclasses import dataclass, field
 
@@ -39,14 +39,34 @@ def llava_next():
                              image_grid_pinpoints=[[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]])
 
 
-def qwen2_5_vl():
+def qwen2_5_vl(layers=4, depth=4, full=(3,)):
     """Qwen2.5-VL 3B."""
-    vision = dict(hidden_size=1280, intermediate_size=3420, depth=4, num_heads=16, out_hidden_size=2048,
-                  fullatt_block_indexes=[3], window_size=112, patch_size=14)
-    text = dict(vocab_size=151936, hidden_size=2048, intermediate_size=11008, num_hidden_layers=4,
+    vision = dict(hidden_size=1280, intermediate_size=3420, depth=depth, num_heads=16, out_hidden_size=2048,
+                  fullatt_block_indexes=list(full), window_size=112, patch_size=14)
+    text = dict(vocab_size=151936, hidden_size=2048, intermediate_size=11008, num_hidden_layers=layers,
                 num_attention_heads=16, num_key_value_heads=2, tie_word_embeddings=True,
                 rope_parameters={"rope_type": "default", "rope_theta": 1000000.0, "mrope_section": [16, 24, 24]})
     return t.Qwen2_5_VLConfig(vision_config=vision, text_config=text, tie_word_embeddings=True)
+
+
+def qwen2_5_vl_tiny():
+    vision = dict(hidden_size=128, intermediate_size=256, depth=4, num_heads=2, out_hidden_size=256,
+                  fullatt_block_indexes=[1, 3], window_size=112, patch_size=14)
+    text = dict(vocab_size=1024, hidden_size=256, intermediate_size=512, num_hidden_layers=2, num_attention_heads=2,
+                num_key_value_heads=1, tie_word_embeddings=True,
+                rope_parameters={"rope_type": "default", "rope_theta": 1000000.0, "mrope_section": [16, 24, 24]})
+    return t.Qwen2_5_VLConfig(vision_config=vision, text_config=text, tie_word_embeddings=True, image_token_id=1000,
+                              video_token_id=1001, vision_start_token_id=1002, vision_end_token_id=1003)
+
+
+def siglip(width, inner, layers, heads, side):
+    """A SigLIP encoder in front of a decoder too small to matter, as LLaVA joins them."""
+    vision = t.SiglipVisionConfig(hidden_size=width, intermediate_size=inner, num_hidden_layers=layers,
+                                  num_attention_heads=heads, image_size=side, patch_size=14, vision_use_head=False)
+    text = t.LlamaConfig(vocab_size=1024, hidden_size=256, intermediate_size=512, num_hidden_layers=2,
+                         num_attention_heads=4, num_key_value_heads=2)
+    return t.LlavaConfig(vision_config=vision, text_config=text, image_token_index=1000, vision_feature_layer=-1,
+                         vision_feature_select_strategy="full", image_seq_length=(side // 14) ** 2)
 
 
 def mllama():
@@ -71,9 +91,9 @@ def blip2():
     return t.Blip2Config(vision_config=vision, qformer_config=queries, text_config=text, num_query_tokens=32)
 
 
-def mixtral(experts, layers=4):
-    return t.MixtralConfig(vocab_size=32000, hidden_size=1024, intermediate_size=3584, num_hidden_layers=layers,
-                           num_attention_heads=16, num_key_value_heads=4, num_local_experts=experts,
+def mixtral(experts, layers=4, width=1024, inner=3584):
+    return t.MixtralConfig(vocab_size=32000, hidden_size=width, intermediate_size=inner, num_hidden_layers=layers,
+                           num_attention_heads=width // 64, num_key_value_heads=4, num_local_experts=experts,
                            num_experts_per_tok=2, sliding_window=None, tie_word_embeddings=True)
 
 
@@ -93,6 +113,10 @@ def llava_next_inputs(torch):
 
 def qwen_inputs(torch):
     return {"pixel_values": torch.randn(64 * 64, 3 * 2 * 14 * 14), "image_grid_thw": torch.tensor([[1, 64, 64]])}
+
+
+def qwen_tiny_inputs(torch):
+    return {"pixel_values": torch.randn(16 * 16, 3 * 2 * 14 * 14), "image_grid_thw": torch.tensor([[1, 16, 16]])}
 
 
 def mllama_inputs(torch):
@@ -123,6 +147,16 @@ SHAPES = {
     "tiny": Shape(t.LlamaForCausalLM, lambda: llama(
         hidden_size=256, intermediate_size=512, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
         head_dim=64, vocab_size=1024)),
+    "tiny-qwen2.5-vl": Shape(t.Qwen2_5_VLForConditionalGeneration, qwen2_5_vl_tiny, (224, 224), qwen_tiny_inputs,
+                             features),
+    "tiny-siglip": Shape(t.LlavaForConditionalGeneration, lambda: siglip(144, 256, 3, 2, 112), (112, 112),
+                         lambda torch: {"pixel_values": tiles(torch, 1, 112)[0]}, features),
+    "tiny-experts": Shape(t.MixtralForCausalLM, lambda: mixtral(4, layers=1, width=256, inner=512)),
+    # The published sizes, every layer.
+    "qwen2.5-vl-3b": Shape(t.Qwen2_5_VLForConditionalGeneration, lambda: qwen2_5_vl(36, 32, (7, 15, 23, 31)),
+                           (896, 896), qwen_inputs, features),
+    "siglip-so400m": Shape(t.LlavaForConditionalGeneration, lambda: siglip(1152, 4304, 27, 16, 384), (384, 384),
+                           lambda torch: {"pixel_values": tiles(torch, 1, 384)[0]}, features),
     "llava-next": Shape(t.LlavaNextForConditionalGeneration, llava_next, (672, 672), llava_next_inputs, features),
     "qwen2.5-vl": Shape(t.Qwen2_5_VLForConditionalGeneration, qwen2_5_vl, (896, 896), qwen_inputs, features),
     "llama-3.2-vision": Shape(t.MllamaForConditionalGeneration, mllama, (1120, 1120), mllama_inputs, mllama_encode),

@@ -45,6 +45,7 @@ void add_verbs(CLI::App& app) {
   add_tokenize(app);
   add_inspect(app);
   add_bench(app);
+  add_compare(app);
   add_match(app);
   add_ground(app);
   add_embed(app);

@@ -16,6 +16,7 @@ void add_preprocess(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_compare(CLI::App& app);
 void add_match(CLI::App& app);
 void add_ground(CLI::App& app);
 void add_embed(CLI::App& app);

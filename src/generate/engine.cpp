@@ -485,6 +485,7 @@ void Engine::accept(Task& task, int64_t id) {
 
 void Engine::weigh(Task& task, std::span<const float> logits) {
   Generation& generation = task.generation;
+  if (task.request.on_logits) task.request.on_logits(logits);
   generation.log_probability += log_share(logits, task.request.given[task.weighed++]);
   if (task.weighed < task.request.given.size()) return;
   generation.prefill_s = seconds_since(*task.started);

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "generate/proposer.h"
@@ -54,6 +55,8 @@ struct Request {
   // the model was to say these after the prompt.
   std::vector<int64_t> given;
   std::shared_ptr<const DraftPrompt> draft;  // what a draft model reads in place of the prompt; null: its tokens
+  // Called with the logits [V] that weigh each of them, in order.
+  std::function<void(std::span<const float> logits)> on_logits;
 };
 
 struct Generation {

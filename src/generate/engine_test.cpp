@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/report.h"
+#include "generate/likelihood.h"
 #include "generate/test_support.h"
 
 namespace nuri {
@@ -238,6 +239,26 @@ double log_likelihood(TinyModel& model, std::vector<int64_t> ids, const std::vec
   double sum = 0;
   for (size_t i = 0; i < given.size(); ++i) sum += shares[first + static_cast<int64_t>(i)][given[i]].item<double>();
   return sum;
+}
+
+TEST(Likelihood, LogitsOfGivenTokensAreThoseOfTheWholeForward) {
+  TinyModel model;
+  EngineOptions options;
+  options.step_rows = 7;
+  Engine engine(model, options);
+  for (int64_t length : {1, 6, 20}) {
+    Request weighed = request(prompt(length, 3), 1);
+    weighed.given = prompt(9, 40);
+    std::vector<int64_t> ids = weighed.ids;
+    ids.insert(ids.end(), weighed.given.begin(), weighed.given.end());
+    at::NoGradGuard no_gradients;
+    at::Tensor all = model.forward({{"input_ids", at::tensor(ids, at::kLong).unsqueeze(0)}}).at("logits")[0];
+    at::Tensor found = logits_of_given(engine, weighed);
+    ASSERT_EQ(found.sizes(), at::IntArrayRef({9, all.size(1)}));
+    EXPECT_TRUE(at::allclose(found, all.narrow(0, length - 1, 9).to(at::kFloat), 1e-4, 1e-4)) << length;
+  }
+  EXPECT_EQ(engine.cache().free_blocks(), engine.cache().blocks());
+  EXPECT_THROW(logits_of_given(engine, request(prompt(3, 3), 1)), Error);
 }
 
 TEST(Engine, GivenTokensAreWeighed) {

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace nuri {
@@ -31,6 +33,27 @@ std::vector<double> log_likelihoods(Engine& engine, std::vector<DecoderInput> pr
   }
   forget_all();
   return found;
+}
+
+at::Tensor logits_of_given(Engine& engine, Request request) {
+  if (request.given.empty()) throw Error(ErrorKind::usage, "the given tokens: found none, expected at least one");
+  auto count = static_cast<int64_t>(request.given.size());
+  at::Tensor logits;
+  int64_t row = 0;
+  request.on_logits = [&](std::span<const float> found) {
+    auto width = static_cast<int64_t>(found.size());
+    if (row == 0) logits = at::empty({count, width}, at::kFloat);
+    std::copy(found.begin(), found.end(), logits.mutable_data_ptr<float>() + row++ * width);
+  };
+  Engine::Handle handle = engine.submit(std::move(request));
+  try {
+    engine.run_until_done();
+  } catch (...) {
+    engine.forget(handle);
+    throw;
+  }
+  engine.forget(handle);
+  return logits;
 }
 
 int64_t shared_rows(const DecoderInput& a, const DecoderInput& b) {

@@ -60,7 +60,8 @@ class Assistant {
 
  private:
   friend class Conversation;
-  friend class Weigher;  // of explain
+  friend class Weigher;   // of explain
+  friend class Compared;  // of compare
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("NURI_BIN", str(ROOT / "build/release/nuri"))
 GOLDEN = ROOT / "tests/parity/golden/models"
 BUNDLED = ROOT / "models/emoji-world"
-VERBS = ("ask", "chat", "forward", "preprocess", "tokenize", "inspect", "bench", "train", "eval", "match",
+VERBS = ("ask", "chat", "forward", "preprocess", "tokenize", "inspect", "bench", "compare", "train", "eval", "match",
          "ground", "embed", "index", "search", "quantize")
 SANITIZED = os.environ.get("NURI_SANITIZE") == "1"
 # Nobody should wait so long; a busy machine may.

@@ -310,8 +310,8 @@ class Examples(harness.TestCase):
         (self.folder / "docs").symlink_to(harness.ROOT / "docs")
         (self.folder / "recipes").symlink_to(harness.ROOT / "recipes")
         # Training and measuring take long, and a conversation waits for its user.
-        for verb in ("ask", "ground", "preprocess", "forward", "tokenize", "inspect", "bench", "match", "embed",
-                     "index", "search"):
+        for verb in ("ask", "ground", "preprocess", "forward", "tokenize", "inspect", "bench", "compare", "match",
+                     "embed", "index", "search"):
             example = re.search(r"Example:\n  nuri (.*)", self.succeeds(verb, "--help"))[1]
             with self.subTest(example):
                 self.succeeds(*shlex.split(example), cwd=self.folder)

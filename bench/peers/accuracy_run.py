@@ -1,0 +1,143 @@
+"""What smaller weights cost: every program's logits of the same tokens beside those of transformers in float32."""
+
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+from contest import PRECISIONS
+from files import Files
+from protocol import random_ids
+from runner_nuri import Nuri
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "bench"))
+
+import emoji_text
+
+DECODER = "emoji-world-decoder"  # the language model of the bundled vision-language model
+WINDOW = 512
+# Beside the weights that are timed: what the goal of 4 bits is held against.
+FURTHER = {"int4": ("llama.cpp", "Q4_K_M")}
+
+
+def write_decoder(folder: Path) -> None:
+    """The bundled model's decoder as a Qwen2ForCausalLM."""
+    source = ROOT / "models/emoji-world"
+    config = json.loads((source / "config.json").read_text())
+    data = (source / "model.safetensors").read_bytes()
+    length = struct.unpack("<Q", data[:8])[0]
+    header, body, kept = json.loads(data[8 : 8 + length]), [], {}
+    at = 0
+    for name, told in header.items():
+        if not name.startswith("language_model."):
+            continue
+        begin, end = told["data_offsets"]
+        body.append(data[8 + length + begin : 8 + length + end])
+        kept[name.removeprefix("language_model.")] = told | {"data_offsets": [at, at + end - begin]}
+        at += end - begin
+    text = json.dumps(kept).encode()
+    text += b" " * (-len(text) % 8)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"".join(body))
+    told = config["text_config"] | {"architectures": ["Qwen2ForCausalLM"], "dtype": config["dtype"]}
+    (folder / "config.json").write_text(json.dumps(told, indent=1))
+
+
+def trained_ids(options) -> list[list[int]]:
+    """Windows of held-out conversations, half of them English, half Korean."""
+    folder = options.work / "emoji-text"
+    if not (folder / "korean.txt").exists():
+        emoji_text.write(folder, options.nuri, 4 if options.quick else 40)
+    windows = []
+    for language in ("english", "korean"):
+        text = (folder / f"{language}.txt").read_text()[:40000]
+        done = subprocess.run([str(options.nuri), "tokenize", "emoji-world", "--text", text], capture_output=True,
+                              text=True, check=True)
+        ids = json.loads(done.stdout)["ids"][: (1 if options.quick else 4) * WINDOW]
+        windows += [ids[at : at + WINDOW] for at in range(0, len(ids), WINDOW)]
+    return windows
+
+
+def logits_of(runner, load: dict, windows: list[list[int]], file: Path) -> dict:
+    """Writes them one behind the other -> {} or why not."""
+    answer = runner.call("load", **load)
+    part = file.with_suffix(".part")
+    with open(file, "wb") as output:
+        for ids in windows:
+            if "load_s" in answer or "rows" in answer:
+                answer = runner.call("logits", ids=ids, file=str(part))
+            if "rows" in answer:
+                output.write(part.read_bytes())
+    runner.close()
+    part.unlink(missing_ok=True)
+    return {} if "rows" in answer else answer
+
+
+def contestants(options, peers: dict) -> list[tuple[str, str]]:
+    found = []
+    for precision in options.weights:
+        found += [(name, PRECISIONS[precision][name]) for name in ["nuri", *peers] if PRECISIONS[precision][name]]
+        if precision in FURTHER and FURTHER[precision][0] in peers:
+            found.append(FURTHER[precision])
+    return found
+
+
+def too_large(checkpoint: Path) -> str:
+    """Of the reference: in float32 it takes twice the file."""
+    needed = 2 * sum(file.stat().st_size for file in checkpoint.glob("*.safetensors"))
+    told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    free = int(told["MemAvailable"].split()[0]) * 1024
+    return "" if needed < 0.8 * free else f"the reference takes {needed / 1e9:.0f} GB in float32"
+
+
+def measure_model(model: str, windows, options, files: Files, peers: dict, python: Path, reference_peer) -> dict:
+    folder = options.work / "logits"
+    folder.mkdir(parents=True, exist_ok=True)
+    reference = folder / "reference.f32"
+    shape = "-" if model == DECODER else model
+    load = lambda name, weights: {"model": str(files.folder(name, model)), "threads": options.threads,
+                                  "precision": weights}
+    if reason := files.make("transformers", model, "float32") or too_large(files.checkpoint(model)):
+        return {("transformers", "float32"): {"error": reason}}
+    answer = logits_of(reference_peer.start(shape, options.work / "transformers.log"), load("transformers", "float32"),
+                       windows, reference)
+    if answer:
+        return {("transformers", "float32"): answer}
+    rows = sum(len(ids) for ids in windows)
+    width = reference.stat().st_size // 4 // rows
+    results = {}
+    for name, weights in contestants(options, peers):
+        print(f"{model}: logits of {name} {weights}", file=sys.stderr, flush=True)
+        if reason := files.make(name, model, weights):
+            results[name, weights] = {"error": reason}
+            continue
+        runner = (Nuri(options.nuri, options.work) if name == "nuri" else
+                  peers[name].start(shape, options.work / f"{name}.log"))
+        file = folder / "other.f32"
+        answer = logits_of(runner, load(name, weights), windows, file)
+        if not answer:
+            script = str(Path(__file__).with_name("accuracy.py"))
+            done = subprocess.run([str(python), script, str(width), str(reference), str(file)], capture_output=True,
+                                  text=True, check=False)
+            answer = json.loads(done.stdout) if done.returncode == 0 else {"error": done.stderr.strip()[-300:]}
+        results[name, weights] = answer
+    for file in folder.iterdir():
+        file.unlink()
+    return results
+
+
+def measure_accuracy(options, files: Files, peers: dict, reference_peer, texts: list[str]) -> dict:
+    """{(model, whether its weights were trained): {(peer, weights): what accuracy.py prints}}; `texts`: the
+    models of random weights that continue a text."""
+    decoder = files.work / "models" / DECODER
+    if not (decoder / "config.json").exists():
+        write_decoder(decoder)
+    python = reference_peer.python
+    results = {(DECODER, True): measure_model(DECODER, trained_ids(options), options, files, peers, python,
+                                              reference_peer)}
+    for model in texts:
+        results[model, False] = measure_model(model, [random_ids(64, 1000, 5)], options, files, peers, python,
+                                              reference_peer)
+    return results

@@ -1,0 +1,72 @@
+"""The models in each program's own files, made when first needed and kept. Needs no more than python3 itself."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from protocol import Process
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = {"llama.cpp": "runner_llama_cpp.py", "transformers": "runner_transformers.py",
+           "openvino": "runner_openvino.py"}
+QUIET = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false",
+         "OPENVINO_TELEMETRY": "0"}
+
+
+class Peer:
+    """A peer's python and how its runner starts."""
+
+    def __init__(self, name: str, python: Path):
+        self.name, self.python = name, python
+
+    def start(self, shape: str, log: Path) -> Process:
+        arguments = [shape] if self.name == "transformers" else []
+        os.environ.update(QUIET)
+        return Process([str(self.python), str(HERE / SCRIPTS[self.name]), *arguments], open(log, "a"))
+
+
+class Files:
+    """Checkpoints by shape under `work`/models or `checkpoints`, the other programs' files beside them."""
+
+    def __init__(self, work: Path, python: dict[str, Path], checkpoints: Path | None):
+        self.work, self.python, self.checkpoints = work, python, checkpoints
+        self.failures: dict[tuple[str, str, str], str] = {}
+        os.environ.update(QUIET)
+
+    def checkpoint(self, model: str) -> Path:
+        if self.checkpoints and (self.checkpoints / model / "config.json").exists():
+            return self.checkpoints / model
+        return self.work / "models" / model
+
+    def folder(self, peer: str, model: str) -> Path:
+        return {"llama.cpp": self.work / "gguf" / model, "openvino": self.work / "openvino" / model}.get(
+            peer, self.checkpoint(model))
+
+    def make(self, peer: str, model: str, precision: str) -> str:
+        """-> why it could not be made, once and for all; empty: it is there."""
+        key = (peer, model, precision)
+        if key not in self.failures:
+            self.failures[key] = self.try_to_make(peer, model, precision)
+        return self.failures[key]
+
+    def try_to_make(self, peer: str, model: str, precision: str) -> str:
+        if not (self.checkpoint(model) / "config.json").exists():
+            self.checkpoint(model).mkdir(parents=True, exist_ok=True)
+            if reason := self.run("transformers", "write_checkpoint.py", model, str(self.checkpoint(model))):
+                return reason
+        script = {"llama.cpp": "write_gguf.py", "openvino": "write_openvino.py"}.get(peer)
+        if script is None:
+            return ""
+        return self.run(peer, script, str(self.checkpoint(model)), str(self.folder(peer, model)), precision)
+
+    def run(self, peer: str, script: str, *arguments: str) -> str:
+        print(f"{script} {' '.join(arguments)}", file=sys.stderr, flush=True)
+        done = subprocess.run([str(self.python[peer]), str(HERE / script), *arguments], capture_output=True, text=True,
+                              check=False)
+        with open(self.work / f"{script}.log", "a") as log:
+            log.write(done.stdout + done.stderr)
+        if done.returncode == 0:
+            return ""
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return f"{script} failed: {said[-1][:300]} (log: {script}.log)"

@@ -1,0 +1,162 @@
+"""Writes what bench/peers found: bench/results.md and bench/results.svg. Needs no more than python3 itself."""
+
+import math
+from html import escape
+
+from contest import Cell, Samples, faster
+from goals import goal_of, share_of_limit
+
+UNITS = {"tokens_per_s": "tokens/s", "encode_s": "s", "load_s": "s", "peak_rss_bytes": "GB"}
+COLOURS = {"nuri": "#1f6f54", "llama.cpp": "#c0653a", "transformers": "#4a6fa5", "openvino": "#8a5a9b"}
+
+
+def number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.3g}"
+
+
+def shown(cell: Cell, values: list[float]) -> str:
+    """Median (least - greatest)."""
+    ordered = sorted(value / 1e9 if cell.figure == "peak_rss_bytes" else value for value in values)
+    middle = len(ordered) // 2
+    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    return number(median) + (f" ({number(ordered[0])} - {number(ordered[-1])})" if len(ordered) > 1 else "")
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+class Contest:
+    """One model with one kind of weights: samples by contestant."""
+
+    def __init__(self, model: str, precision: str, cells: list[Cell], samples: dict[str, Samples], work: dict):
+        self.model, self.precision, self.cells, self.samples, self.work = model, precision, cells, samples, work
+
+    def title(self) -> str:
+        return f"{self.model}, {self.precision}"
+
+    def peers(self) -> list[str]:
+        return [name for name in self.samples if name != "nuri"]
+
+    def ratio(self, cell: Cell, peer: str) -> float | None:
+        ours, theirs = self.samples["nuri"].median(cell.name), self.samples[peer].median(cell.name)
+        return None if ours is None or theirs is None else faster(cell, ours, theirs)
+
+    def share(self, cell: Cell, limits: dict) -> float | None:
+        ours = self.samples["nuri"].median(cell.name)
+        return None if ours is None else share_of_limit(cell.name, self.precision, ours, self.work, limits)
+
+    def rows(self, limits: dict) -> list[list[str]]:
+        rows = []
+        for cell in self.cells:
+            row = [f"{cell.name}, {UNITS[cell.figure]}"]
+            for name, samples in self.samples.items():
+                values = samples.figures.get(cell.name)
+                ratio = self.ratio(cell, name) if name != "nuri" and values else None
+                row.append((shown(cell, values) if values else "-") + (f": {ratio:.2f}x" if ratio else ""))
+            share = self.share(cell, limits)
+            rows.append(row + [f"{100 * share:.0f} %" if share else ""])
+        return rows
+
+    def notes(self) -> list[str]:
+        told: dict[str, list[str]] = {}
+        for name, samples in self.samples.items():
+            for cell, reason in samples.reasons.items():
+                told.setdefault(f"{name}: {reason}", []).append(cell)
+        return [f"- {', '.join(cells)}: {reason}" for reason, cells in told.items()]
+
+    def missed(self, limits: dict) -> list[tuple[Cell, str]]:
+        """Cells below a goal, and by how much."""
+        found = []
+        for cell in self.cells:
+            goal = goal_of(cell.name, self.precision)
+            if goal is None:
+                continue
+            for peer, wanted in goal.against.items():
+                ratio = self.ratio(cell, peer) if peer in self.samples else None
+                if ratio is not None and ratio < wanted:
+                    part = 100 * ratio / wanted
+                    found.append((cell, f"{ratio:.2f}x of {peer}, wanted {wanted:g}x ({part:.0f} % of it)"))
+            share = self.share(cell, limits)
+            if share and goal.of_limit and share < goal.of_limit:
+                found.append((cell, f"{100 * share:.0f} % of the machine's limit, wanted {100 * goal.of_limit:.0f} %"))
+        return found
+
+
+def accuracy_rows(accuracy: dict) -> list[list[str]]:
+    rows = []
+    for (model, trained), peers in accuracy.items():
+        for (peer, precision), found in peers.items():
+            if "kl" not in found:
+                rows.append([model, peer, precision, "-", "-", found.get("error") or found.get("unsupported", "")])
+            elif trained:
+                rows.append([model, peer, precision, f"{found['kl']:.2e} (99 %: {found['kl_99']:.2e})",
+                             f"{100 * found['equal_top']:.2f} %", f"{100 * found['relative_error']:.2f} %"])
+            else:  # of random weights nothing else means anything
+                rows.append([model, peer, precision, "", "", f"{100 * found['relative_error']:.2f} %"])
+    return rows
+
+
+def limits_text(limits: dict) -> str:
+    rows = [[name, limits[key].get("set", ""), number(limits[key]["one"]), number(limits[key]["all"]), unit]
+            for key, name, unit in (("fp32", "float32 products", "GFLOP/s"), ("bf16", "bfloat16 products", "GFLOP/s"),
+                                    ("int8", "int8 products", "GOP/s"), ("read", "reading memory", "GB/s"))]
+    return table(["", "by", "one thread", f"{limits['threads']} threads", ""], rows)
+
+
+def markdown(machine: dict, limits: dict, contests: list[Contest], accuracy: dict, profiles: dict) -> str:
+    parts = ["# Nuri beside its peers\n\nWritten by `make bench-peers`; bench/README.md tells how to read it.\n",
+             "## The machine\n", "\n".join(f"- {name}: {value}" for name, value in machine.items()) + "\n",
+             "Its limits, measured before the run (`nuri_probe`):\n", limits_text(limits), "## Speed\n",
+             "Medians (least - greatest); behind the colon, how many times better Nuri is. The last column is what "
+             "part of the machine's limit Nuri reaches.\n\n![Nuri's advantage, by model and weights](results.svg)\n"]
+    for contest in contests:
+        parts += [f"### {contest.title()}\n",
+                  table(["", *contest.samples, "of the limit"], contest.rows(limits))]
+        if notes := contest.notes():
+            parts.append("Left out:\n\n" + "\n".join(notes) + "\n")
+    if accuracy:
+        parts += ["## Accuracy\n",
+                  "Against the same weights in float32 by transformers. KL divergence and equal top tokens mean "
+                  "something on trained weights only; on random ones the relative error of the logits stands alone.\n",
+                  table(["model", "program", "weights", "KL divergence, nats", "equal top tokens",
+                         "relative error of the logits"], accuracy_rows(accuracy))]
+    parts += ["## Goals that are missed\n", goals_text(contests, limits, profiles)]
+    return "\n".join(parts)
+
+
+def goals_text(contests: list[Contest], limits: dict, profiles: dict) -> str:
+    parts = []
+    for contest in contests:
+        for cell, words in contest.missed(limits):
+            parts.append(f"- {contest.title()}, {cell.name}: {words}")
+        for cell in {cell.name for cell, _ in contest.missed(limits)}:
+            if profile := profiles.get((contest.model, contest.precision, cell)):
+                lines = "\n".join(f"      {share:5.1f} %  {symbol}" for share, symbol in profile)
+                parts.append(f"    where the time of {cell} goes (`perf record`):\n\n{lines}\n")
+    return ("\n".join(parts) if parts else "None of those that were measured.") + "\n"
+
+
+def plot(contests: list[Contest]) -> str:
+    """Bars: how many times better Nuri is than each peer, on a scale of powers of two."""
+    bars = [(contest, cell, peer, ratio) for contest in contests for cell in contest.cells for peer in contest.peers()
+            if cell.figure != "peak_rss_bytes" and (ratio := contest.ratio(cell, peer))]
+    left, width, height = 360, 520, 16
+    most = max([2.0] + [max(ratio, 1 / ratio) for *_, ratio in bars])
+    powers = math.ceil(math.log2(most))
+    middle, unit = left + width / 2, width / 2 / powers
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 80}" height="{height * len(bars) + 60}" '
+             'font-family="sans-serif" font-size="11">', '<rect width="100%" height="100%" fill="white"/>']
+    for power in range(-powers, powers + 1):
+        x = middle + power * unit
+        lines.append(f'<line x1="{x:.1f}" y1="30" x2="{x:.1f}" y2="{height * len(bars) + 36}" stroke="#ddd"/>'
+                     f'<text x="{x:.1f}" y="22" text-anchor="middle">{2.0 ** power:g}x</text>')
+    for row, (contest, cell, peer, ratio) in enumerate(bars):
+        y, end = 36 + height * row, middle + math.log2(ratio) * unit
+        lines.append(f'<text x="{left - 8}" y="{y + 10}" text-anchor="end">'
+                     f'{escape(f"{contest.title()}: {cell.name}, {peer}")}</text>'
+                     f'<rect x="{min(middle, end):.1f}" y="{y + 1}" width="{max(abs(end - middle), 1):.1f}" '
+                     f'height="{height - 4}" fill="{COLOURS.get(peer, "#888")}"/>'
+                     f'<text x="{left + width + 6}" y="{y + 10}">{ratio:.2f}x</text>')
+    return "\n".join(lines + ["</svg>\n"])

@@ -1,0 +1,187 @@
+// What this machine can do at most: products of float32, bfloat16 and int8 on registers alone, and reading memory, with
+// one thread and with all. Prints one JSON object; bench/peers divides by these. Instruction sets are chosen as the
+// program runs.
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int64_t kSteps = 1 << 21;
+constexpr int kAccumulators = 16;  // hide the latency of two products a cycle
+constexpr int kTrials = 5;
+
+// Keeps a value that nothing reads.
+template <class T>
+void keep(T& value) {
+  asm volatile("" : "+m"(value));
+}
+
+// Each runs kSteps rounds -> operations of one round (a multiplication and an addition are two).
+#define PRODUCTS(name, sets, type, zero, one, work, lanes)        \
+  __attribute__((target(sets))) int64_t name() {                  \
+    type sums[kAccumulators];                                     \
+    for (auto& sum : sums) sum = zero;                            \
+    auto x = one, y = one;                                        \
+    asm volatile("" : "+v"(x), "+v"(y));                          \
+    for (int64_t step = 0; step < kSteps; ++step) {               \
+      _Pragma("GCC unroll 16") for (auto& sum : sums) sum = work; \
+      asm volatile("" : "+v"(x));                                 \
+    }                                                             \
+    for (auto& sum : sums) keep(sum);                             \
+    return int64_t{2} * lanes * kAccumulators;                    \
+  }
+
+PRODUCTS(float_avx2, "avx2,fma", __m256, _mm256_setzero_ps(), _mm256_set1_ps(1), _mm256_fmadd_ps(x, y, sum), 8)
+PRODUCTS(float_avx512, "avx512f", __m512, _mm512_setzero_ps(), _mm512_set1_ps(1), _mm512_fmadd_ps(x, y, sum), 16)
+PRODUCTS(bytes_avx512, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(), _mm512_set1_epi8(1),
+         _mm512_dpbusd_epi32(sum, x, y), 64)
+PRODUCTS(bytes_avx2, "avx2,avxvnni", __m256i, _mm256_setzero_si256(), _mm256_set1_epi8(1),
+         _mm256_dpbusd_avx_epi32(sum, x, y), 32)
+
+__attribute__((target("avx512f,avx512bf16"))) int64_t bfloat_avx512() {
+  __m512 sums[kAccumulators];
+  for (auto& sum : sums) sum = _mm512_setzero_ps();
+  __m512bh x = _mm512_cvtne2ps_pbh(_mm512_set1_ps(1), _mm512_set1_ps(1)), y = x;
+  asm volatile("" : "+v"(x), "+v"(y));
+  for (int64_t step = 0; step < kSteps; ++step) {
+#pragma GCC unroll 16
+    for (auto& sum : sums) sum = _mm512_dpbf16_ps(sum, x, y);
+    asm volatile("" : "+v"(x));
+  }
+  for (auto& sum : sums) keep(sum);
+  return int64_t{2} * 32 * kAccumulators;
+}
+
+struct alignas(64) TileShapes {
+  uint8_t palette = 1, start = 0, reserved[14] = {};
+  uint16_t columns[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+// Four sums of two times two tiles, as a product of matrices has them.
+#define TILES(name, sets, instruction, lanes)            \
+  __attribute__((target(sets))) int64_t name() {         \
+    TileShapes shapes;                                   \
+    keep(shapes);                                        \
+    _tile_loadconfig(&shapes);                           \
+    _tile_zero(0);                                       \
+    _tile_zero(1);                                       \
+    _tile_zero(2);                                       \
+    _tile_zero(3);                                       \
+    _tile_zero(4);                                       \
+    _tile_zero(5);                                       \
+    _tile_zero(6);                                       \
+    _tile_zero(7);                                       \
+    for (int64_t step = 0; step < kSteps / 16; ++step) { \
+      instruction(0, 4, 6);                              \
+      instruction(1, 4, 7);                              \
+      instruction(2, 5, 6);                              \
+      instruction(3, 5, 7);                              \
+    }                                                    \
+    _tile_release();                                     \
+    return int64_t{2} * 16 * 16 * lanes * 4 / 16;        \
+  }
+
+TILES(bfloat_amx, "amx-tile,amx-bf16", _tile_dpbf16ps, 32)
+TILES(bytes_amx, "amx-tile,amx-int8", _tile_dpbusd, 64)
+
+// Linux gives the tiles to those who ask.
+bool tiles_allowed() {
+  constexpr long kRequest = 0x1023, kTileData = 18;
+  return ::syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+}
+
+// The greatest rate of `work` on so many threads at once, in billions a second.
+double rate(int threads, const std::function<double(int)>& work) {
+  double best = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    std::vector<std::thread> pool;
+    std::vector<double> done(static_cast<size_t>(threads));
+    auto begin = Clock::now();
+    for (int i = 0; i < threads; ++i) pool.emplace_back([&, i] { done[static_cast<size_t>(i)] = work(i); });
+    for (auto& thread : pool) thread.join();
+    double seconds = std::chrono::duration<double>(Clock::now() - begin).count(), all = 0;
+    for (double one : done) all += one;
+    best = std::max(best, all / seconds / 1e9);
+  }
+  return best;
+}
+
+double products(int threads, int64_t (*work)()) {
+  if (work == nullptr) return 0;
+  return rate(threads, [&](int) { return static_cast<double>(work() * kSteps); });
+}
+
+// Every thread reads its part of 1 GiB, which no cache holds.
+double reading(int threads) {
+  constexpr size_t kWords = (size_t{1} << 30) / sizeof(uint64_t);
+  static std::vector<uint64_t> memory(kWords, 1);
+  size_t part = kWords / static_cast<size_t>(threads);
+  return rate(threads, [&](int index) {
+    const uint64_t* data = memory.data() + part * static_cast<size_t>(index);
+    uint64_t sums[8] = {};
+    for (size_t i = 0; i + 64 <= part; i += 64) {
+      __builtin_prefetch(data + i + 512);
+      for (size_t j = 0; j < 64; ++j) sums[j % 8] += data[i + j];
+    }
+    keep(sums);
+    return static_cast<double>(part * sizeof(uint64_t));
+  });
+}
+
+struct Choice {
+  const char* name;
+  int64_t (*work)();
+};
+
+Choice float_products() {
+  if (__builtin_cpu_supports("avx512f")) return {"AVX-512", float_avx512};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {"AVX2", float_avx2};
+  return {"none", nullptr};
+}
+
+Choice bfloat_products(bool tiles) {
+  if (tiles && __builtin_cpu_supports("amx-bf16")) return {"AMX", bfloat_amx};
+  if (__builtin_cpu_supports("avx512bf16")) return {"AVX512_BF16", bfloat_avx512};
+  return {"none", nullptr};
+}
+
+Choice byte_products(bool tiles) {
+  if (tiles && __builtin_cpu_supports("amx-int8")) return {"AMX", bytes_amx};
+  if (__builtin_cpu_supports("avx512vnni")) return {"AVX512_VNNI", bytes_avx512};
+  if (__builtin_cpu_supports("avxvnni")) return {"AVX_VNNI", bytes_avx2};
+  return {"none", nullptr};
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  int all = count > 1 ? std::atoi(arguments[1]) : static_cast<int>(std::thread::hardware_concurrency());
+  if (all < 1) {
+    std::fprintf(stderr, "usage: nuri_probe [THREADS]\n");
+    return 2;
+  }
+  bool tiles = tiles_allowed();
+  Choice floats = float_products(), bfloats = bfloat_products(tiles), bytes = byte_products(tiles);
+  std::printf("{\"threads\": %d", all);
+  struct Limit {
+    const char* key;
+    Choice choice;
+  };
+  for (const Limit& limit : {Limit{"fp32", floats}, Limit{"bf16", bfloats}, Limit{"int8", bytes}})
+    std::printf(", \"%s\": {\"set\": \"%s\", \"one\": %.1f, \"all\": %.1f}", limit.key, limit.choice.name,
+                products(1, limit.choice.work), products(all, limit.choice.work));
+  std::printf(", \"read\": {\"one\": %.1f, \"all\": %.1f}}\n", reading(1), reading(all));
+}
