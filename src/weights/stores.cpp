@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "weights/gguf_store.h"
 
 namespace nuri {
 namespace {
@@ -249,11 +250,20 @@ std::optional<WeightStore::Codes> CheckpointStore::codes(const std::string& name
   return codes;
 }
 
-std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) const {
+std::optional<kernels::Coding> asked_coding(const LoadOptions& options, const std::string& name) {
   const auto holds = [&](std::string_view part) { return name.find(part) != std::string::npos; };
-  if (!options_.coding || holds("vision") || holds("visual")) return {};
+  if (!options.coding || holds("vision") || holds("visual")) return {};
   const bool words = holds("lm_head") || holds("embed");  // an embedding may stand in front of the words too
-  return words && kernels::is_four_bits(*options_.coding) ? kernels::Coding::int8_groups : options_.coding;
+  return words && kernels::is_four_bits(*options.coding) ? kernels::Coding::int8_groups : options.coding;
+}
+
+std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) const {
+  return asked_coding(options_, name);
+}
+
+std::shared_ptr<FileStore> open_store(const std::filesystem::path& path, const NameRules& rules, LoadOptions options) {
+  if (is_gguf_file(path)) return std::make_shared<GgufStore>(path, options);
+  return std::make_shared<CheckpointStore>(path, rules, options);
 }
 
 void CheckpointStore::expect_all_taken() const {

@@ -47,8 +47,25 @@ struct LoadOptions {
   std::optional<kernels::Coding> coding = {};
 };
 
+// How `--weights` asks for the matrix of that name to be packed where it is stored in numbers.
+std::optional<kernels::Coding> asked_coding(const LoadOptions& options, const std::string& name);
+
+// Weights that lie in files.
+class FileStore : public WeightStore {
+ public:
+  // Throws Error(format) when a tensor of the file was neither taken nor ignored: a model that drops a
+  // weight silently gives wrong answers.
+  virtual void expect_all_taken() const = 0;
+  // Throws Error(resource), with the arithmetic, when the weights that must be copied do not fit into memory.
+  // Mapped ones cost page cache only, which gives way.
+  virtual void expect_room() const = 0;
+};
+
+// Those of a GGUF file, or of a checkpoint with these rules of names.
+std::shared_ptr<FileStore> open_store(const std::filesystem::path& path, const NameRules& rules, LoadOptions options);
+
 // The weights of a checkpoint, mapped: a tensor that needs no conversion is a view of the file.
-class CheckpointStore : public WeightStore {
+class CheckpointStore : public FileStore {
  public:
   CheckpointStore(const std::filesystem::path& folder, const NameRules& rules, LoadOptions options);
 
@@ -58,13 +75,8 @@ class CheckpointStore : public WeightStore {
   std::optional<kernels::Coding> coding(const std::string& name) const override;
   at::Tensor take(const std::string& name, at::IntArrayRef shape, const Init& init) override;
 
-  // Throws Error(format) when a tensor of the file was neither taken nor ignored: a model that drops a
-  // weight silently gives wrong answers.
-  void expect_all_taken() const;
-
-  // Throws Error(resource), with the arithmetic, when the weights that must be copied do not fit into memory.
-  // Mapped ones cost page cache only, which gives way.
-  void expect_room() const;
+  void expect_all_taken() const override;
+  void expect_room() const override;
 
  private:
   // What a canonical name stands for: a tensor of the file [groups * total * n, ...], of which it is the rows
