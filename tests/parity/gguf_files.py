@@ -388,7 +388,8 @@ def check(binary, count):
                     found = load_file(folder / "found.safetensors")
                 worst = max(worst, difference(outputs["logits"], found["logits"].float()))
             coded = not set(kinds) <= {Q.F32, Q.F16, Q.BF16, Q.Q5_1, Q.Q2_K, Q.Q5_K}
-            bad = not worst < (5e-2 if coded else 1e-4)
+            # Products in codes round their inputs to 8 bits; that the codes mean the blocks, a unit test holds.
+            bad = not worst < (0.1 if coded else 1e-4)
             failures += bad
             print(name, "+".join(k.name for k in kinds), f"{worst:.2e}", "BAD" if bad else "", flush=True)
     return failures
