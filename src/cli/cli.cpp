@@ -65,7 +65,7 @@ CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& de
 }
 
 void add_model_flags(CLI::App* verb, ModelOptions& options) {
-  verb->add_option("MODEL", options.model, "A model folder, or the name of a bundled model")->required();
+  verb->add_option("MODEL", options.model, "A model folder, a GGUF file, or the name of a bundled model")->required();
   verb->add_option("--device", options.device, "cpu or cuda")->capture_default_str();
   verb->add_option("--dtype", options.dtype, "float32, bfloat16 or float16; as in the file when not given");
   verb->add_option("--weights", options.weights, "native (as in the file), int8 or int4: rounded while loading")

@@ -140,7 +140,8 @@ void add_inspect(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   CLI::App* verb = add_verb(app, "inspect", "Tell a model's sizes, memory and work, without loading it",
                             "nuri inspect emoji-world --json");
-  verb->add_option("MODEL", flags->request.model, "A model folder, a config.json, or the name of a bundled model")
+  verb->add_option("MODEL", flags->request.model,
+                   "A model folder, a GGUF file, a config.json, or the name of a bundled model")
       ->required();
   verb->add_option("--dtype", flags->request.dtype, "float32, bfloat16 or float16; as in the file when not given");
   verb->add_option("--image", flags->image,

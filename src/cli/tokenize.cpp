@@ -71,7 +71,7 @@ void add_tokenize(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   CLI::App* verb = add_verb(app, "tokenize", "Text to token ids and back; needs no weights",
                             "nuri tokenize emoji-world --text \"Where is the cat?\"");
-  verb->add_option("MODEL", flags->model, "A model folder, or the name of a bundled model")->required();
+  verb->add_option("MODEL", flags->model, "A model folder, a GGUF file, or the name of a bundled model")->required();
   verb->add_option("--text", flags->text, "Text to encode");
   verb->add_option("--chat", flags->chat, "A JSON file with messages, rendered by the model's chat template");
   verb->add_option("--decode", flags->decode, "Token ids to decode: 1,2,3");

@@ -8,6 +8,7 @@
 
 #include "base/config_reader.h"
 #include "base/report.h"
+#include "weights/model_config.h"
 
 namespace nuri {
 namespace {
@@ -169,8 +170,8 @@ GenerationConfig read_generation_config(const std::filesystem::path& folder) {
   std::error_code ignored;  // an unreadable folder is the model loader's to report
   if (auto path = folder / "generation_config.json"; std::filesystem::exists(path, ignored))
     read_own(ConfigReader(read_json_file(path), path.string()), found);
-  if (auto path = folder / "config.json"; std::filesystem::exists(path, ignored)) {
-    ConfigReader config(read_json_file(path), path.string());
+  if (is_gguf_model(folder) || std::filesystem::exists(folder / "config.json", ignored)) {
+    ConfigReader config = model_config(folder);
     read_text_ids(config, found);
     if (config.has("text_config")) read_text_ids(config.child("text_config"), found);
   }

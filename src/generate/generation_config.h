@@ -21,8 +21,8 @@ struct GenerationConfig {
 };
 
 // Reads generation_config.json of a model's folder; the ids that it lacks come from config.json (its text_config
-// where it has one). Keys that change what is generated and that are not supported are named through warn(). Throws
-// Error(format) or Error(unsupported) for a value that cannot be.
+// where it has one), or from the metadata of a GGUF file. Keys that change what is generated and that are not supported
+// are named through warn(). Throws Error(format) or Error(unsupported) for a value that cannot be.
 GenerationConfig read_generation_config(const std::filesystem::path& folder);
 
 // What a user asked for on the command line or in a request; absent: not asked.

@@ -32,6 +32,7 @@
 #include "models/t5/model.h"
 #include "models/vision/model.h"
 #include "models/vit/model.h"
+#include "weights/model_config.h"
 
 namespace nuri {
 
@@ -130,8 +131,7 @@ ConfigReader read_config(const std::filesystem::path& folder_or_file) {
   if (!std::filesystem::exists(folder_or_file))
     throw Error(ErrorKind::usage, fmt::format("{}: found no such folder, expected a model folder with config.json",
                                               folder_or_file.string()));
-  auto file = std::filesystem::is_directory(folder_or_file) ? folder_or_file / "config.json" : folder_or_file;
-  return ConfigReader(read_json_file(file), file.string());
+  return model_config(folder_or_file);
 }
 
 std::unique_ptr<Processor> open_processor(const std::filesystem::path& folder) {
@@ -163,7 +163,7 @@ std::unique_ptr<PairProcessor> open_pair_processor(const std::filesystem::path& 
 OpenedModel open_model(const std::filesystem::path& folder, const LoadOptions& options) {
   ConfigReader config = read_config(folder);
   const Family& family = family_of(config);
-  auto store = std::make_shared<CheckpointStore>(folder, family.names(config), options);
+  auto store = open_store(folder, family.names(config), options);
   store->expect_room();
   WeightView weights(store);
   auto model = family.make(config, weights);

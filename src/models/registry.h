@@ -32,8 +32,8 @@ const std::vector<Family>& families();
 // `architectures` is recognised by `model_type` where that is unambiguous.
 const Family& family_of(const ConfigReader& config);
 
-// The model in `folder` with all its weights. Throws when a tensor is missing or superfluous, and Error(resource),
-// before any weight is read, when memory cannot hold those that need a copy.
+// The model in `folder`, or in a GGUF file, with all its weights. Throws when a tensor is missing or superfluous, and
+// Error(resource), before any weight is read, when memory cannot hold those that need a copy.
 struct OpenedModel {
   std::unique_ptr<Model> model;
   std::vector<NamedTensor> parameters;
@@ -49,7 +49,7 @@ std::unique_ptr<PictureProcessor> open_picture_processor(const std::filesystem::
 // Of a model that puts texts and pictures into one space, or Error(unsupported).
 std::unique_ptr<PairProcessor> open_pair_processor(const std::filesystem::path& folder);
 
-// config.json of a model folder (or the file itself).
+// config.json of a model folder (or the file itself), or what a GGUF file tells in its words.
 ConfigReader read_config(const std::filesystem::path& folder_or_file);
 
 }  // namespace nuri

@@ -38,6 +38,7 @@ Rope::Rope(const RopeShape& shape) : shape_(shape) {
   frequencies_ = 1.0 / at::pow(shape.theta, exponents(shape.head_dim));
   if (shape.scaling == RopeShape::Scaling::linear) frequencies_ = frequencies_ / shape.factor;
   if (shape.scaling == RopeShape::Scaling::llama3) frequencies_ = llama3_frequencies(frequencies_, shape);
+  if (!shape.divisors.empty()) frequencies_ = frequencies_ / at::tensor(shape.divisors, at::kFloat);
   if (!shape.sections.empty()) planes_ = planes_of(shape);
 }
 

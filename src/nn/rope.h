@@ -17,6 +17,8 @@ struct RopeShape {
   // How many frequencies, in order, follow the position in time, in height, in width, again in time, ... (M-RoPE, Wang
   // et al. 2024, Qwen2-VL); together head_dim / 2. Empty: a position is one number.
   std::vector<int64_t> sections;
+  // What each frequency is divided by, head_dim / 2 numbers; empty: nothing. GGUF files tell Llama 3's scaling so.
+  std::vector<double> divisors;
 };
 
 struct Angles {

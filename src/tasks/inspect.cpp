@@ -12,6 +12,7 @@
 #include "ops/count.h"
 #include "tasks/model_folder.h"
 #include "tasks/pictures.h"
+#include "weights/model_config.h"
 #include "weights/packing.h"
 
 namespace nuri {
@@ -23,7 +24,8 @@ constexpr int64_t kMostParameters = int64_t{1} << 50;  // so that no product bel
 constexpr int64_t kGroup = 32, kScaleBytes = 2;
 
 bool has_weights(const fs::path& path) {
-  return fs::exists(path / "model.safetensors") || fs::exists(path / "model.safetensors.index.json");
+  return is_gguf_model(path) || fs::exists(path / "model.safetensors") ||
+         fs::exists(path / "model.safetensors.index.json");
 }
 
 std::optional<at::ScalarType> dtype_named(const std::string& name) {
@@ -63,7 +65,7 @@ struct Skeleton {
 Skeleton build(const fs::path& path, const ConfigReader& config, const Family& family,
                std::optional<at::ScalarType> dtype) {
   if (has_weights(path)) {
-    auto store = std::make_shared<CheckpointStore>(path, family.names(config), LoadOptions{dtype, at::kMeta});
+    auto store = open_store(path, family.names(config), LoadOptions{dtype, at::kMeta});
     WeightView weights(store);
     auto model = family.make(config, weights);
     store->expect_all_taken();

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "ops/ops.h"
+#include "weights/model_config.h"
 
 namespace nuri {
 namespace {
@@ -41,9 +42,9 @@ fs::path find_model(const std::string& name) {
   if (name.empty())
     throw Error(ErrorKind::usage, "MODEL: found nothing, expected a model folder or a bundled model's name");
   std::error_code ignored;  // what cannot be looked at is not there
-  if (fs::is_directory(name, ignored)) return name;
+  if (fs::is_directory(name, ignored) || is_gguf_model(name)) return name;
   if (fs::exists(name, ignored))
-    throw Error(ErrorKind::usage, fmt::format("{}: found a file, expected a model folder", name));
+    throw Error(ErrorKind::usage, fmt::format("{}: found a file, expected a model folder or a GGUF file", name));
   std::string looked;
   if (name.find('/') == std::string::npos) {
     for (const auto& folder : bundled_folders()) {

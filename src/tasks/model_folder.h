@@ -10,8 +10,8 @@
 
 namespace nuri {
 
-// A folder as given, or the bundled model of that name (beside the program, in share/nuri/models or the source
-// tree). Throws Error(usage) that lists where it looked.
+// A folder or a GGUF file as given, or the bundled model of that name (beside the program, in share/nuri/models or the
+// source tree). Throws Error(usage) that lists where it looked.
 std::filesystem::path find_model(const std::string& name);
 
 // Threads, device and type of the options, checked.

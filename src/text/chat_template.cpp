@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "text/gguf_tokenizer.h"
 #include "text/jinja/template.h"
 
 namespace nuri {
@@ -148,6 +149,13 @@ Templates templates_of_jinja_files(const fs::path& folder) {
 }
 
 Templates templates_of_folder(const fs::path& folder, bool& of_processor) {
+  of_processor = false;
+  if (is_gguf_file(folder)) {
+    Templates out;
+    for (auto& [name, source] : gguf_chat_templates(GgufFile(folder).metadata()))
+      out[name] = {source, fmt::format("{}: tokenizer.chat_template", folder.string())};
+    return out;
+  }
   of_processor = true;
   for (const char* file : {"processor_config.json", "chat_template.json"}) {
     if (Templates found = templates_of_json(folder / file); !found.empty()) return found;
@@ -179,6 +187,7 @@ void take_special_tokens(const Json& source, Json& tokens) {
 }  // namespace
 
 Json special_tokens_of_folder(const fs::path& folder) {
+  if (is_gguf_file(folder)) return gguf_special_tokens(GgufFile(folder).metadata());
   Json tokens = Json::object();
   bool complete = false;
   if (is_there(folder / "tokenizer_config.json")) {

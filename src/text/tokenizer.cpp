@@ -9,6 +9,7 @@
 #include "base/report.h"
 #include "text/added_tokens.h"
 #include "text/decoders.h"
+#include "text/gguf_tokenizer.h"
 #include "text/normalizers.h"
 #include "text/post_processors.h"
 #include "text/pre_tokenizers.h"
@@ -137,6 +138,7 @@ Tokenizer Tokenizer::build(const Json& document, const std::string& file, const 
 Tokenizer Tokenizer::from_json(const Json& document, std::string file) { return build(document, file, nullptr, ""); }
 
 Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder) {
+  if (is_gguf_file(folder)) return from_json(gguf_tokenizer(GgufFile(folder).metadata()), folder.string());
   const std::filesystem::path file = folder / "tokenizer.json", config_file = folder / "tokenizer_config.json";
   const Json document = read_json_file(file);
   if (!std::filesystem::exists(config_file)) return build(document, file.string(), nullptr, "");

@@ -20,7 +20,7 @@ class Tokenizer {
  public:
   // Reads tokenizer.json of a folder, and from tokenizer_config.json what the reference takes from there: further
   // added and special tokens. Beside a tokenizer.json the reference ignores add_bos_token and add_eos_token; so does
-  // this: the post-processor alone says what is added.
+  // this: the post-processor alone says what is added. A GGUF file in place of a folder tells it in its metadata.
   // Throws Error(usage) when tokenizer.json is missing, Error(format) for a broken file, Error(unsupported) for a
   // component that nuri does not know.
   static Tokenizer from_folder(const std::filesystem::path& folder);

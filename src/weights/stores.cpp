@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "weights/gguf_store.h"
 #include "weights/packing.h"
 
 namespace nuri {
@@ -335,8 +336,17 @@ std::optional<WeightStore::Codes> CheckpointStore::codes_of_part(const std::stri
   return codes;
 }
 
+std::optional<kernels::Coding> asked_coding(const LoadOptions& options, const std::string& name) {
+  return options.coding ? usual_coding(name, *options.coding) : std::nullopt;
+}
+
 std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) const {
-  return options_.coding ? usual_coding(name, *options_.coding) : std::nullopt;
+  return asked_coding(options_, name);
+}
+
+std::shared_ptr<FileStore> open_store(const std::filesystem::path& path, const NameRules& rules, LoadOptions options) {
+  if (is_gguf_file(path)) return std::make_shared<GgufStore>(path, options);
+  return std::make_shared<CheckpointStore>(path, rules, options);
 }
 
 void CheckpointStore::expect_all_taken() const {

@@ -47,8 +47,28 @@ struct LoadOptions {
   std::optional<kernels::Coding> coding = {};
 };
 
+// How `--weights` asks for the matrix of that name to be packed where it is stored in numbers.
+std::optional<kernels::Coding> asked_coding(const LoadOptions& options, const std::string& name);
+
+// Weights that lie in files.
+class FileStore : public WeightStore {
+ public:
+  // Throws Error(format) when a tensor of the file was neither taken nor ignored: a model that drops a
+  // weight silently gives wrong answers.
+  virtual void expect_all_taken() const = 0;
+  // Throws Error(resource), with the arithmetic, when the weights that must be copied do not fit into memory.
+  // Mapped ones cost page cache only, which gives way.
+  virtual void expect_room() const = 0;
+  // For a model that stays: moves the weights that are views of the files to large pages (LargePages), if most of them
+  // are.
+  virtual void use_large_pages() {}
+};
+
+// Those of a GGUF file, or of a checkpoint with these rules of names.
+std::shared_ptr<FileStore> open_store(const std::filesystem::path& path, const NameRules& rules, LoadOptions options);
+
 // The weights of a checkpoint, mapped: a tensor that needs no conversion is a view of the file.
-class CheckpointStore : public WeightStore {
+class CheckpointStore : public FileStore {
  public:
   CheckpointStore(const std::filesystem::path& folder, const NameRules& rules, LoadOptions options);
 
@@ -63,17 +83,10 @@ class CheckpointStore : public WeightStore {
   at::Tensor stored(const std::string& name, at::IntArrayRef shape) const;
   void release(const at::Tensor& view) const;
 
-  // Throws Error(format) when a tensor of the file was neither taken nor ignored: a model that drops a
-  // weight silently gives wrong answers.
-  void expect_all_taken() const;
+  void expect_all_taken() const override;
+  void expect_room() const override;
 
-  // Throws Error(resource), with the arithmetic, when the weights that must be copied do not fit into memory.
-  // Mapped ones cost page cache only, which gives way.
-  void expect_room() const;
-
-  // For a model that stays: moves the weights that are views of the files to large pages (Checkpoint::use_large_pages),
-  // if most of them are.
-  void use_large_pages();
+  void use_large_pages() override;
 
  private:
   // Which rows of a published tensor [groups * total * n, ...] a canonical name stands for: [begin, begin + share) * n

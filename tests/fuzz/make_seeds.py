@@ -137,6 +137,112 @@ def config():
     yield "long_key", b'{"' + b"hidden_siz" * 300 + b'": 1}'
 
 
+def gguf_text(text):
+    text = text.encode() if isinstance(text, str) else text
+    return struct.pack("<Q", len(text)) + text
+
+
+def gguf_value(value):
+    """(type, bytes) of a value of the metadata."""
+    if isinstance(value, bool):
+        return 7, bytes([value])
+    if isinstance(value, int):
+        return 4, struct.pack("<I", value)
+    if isinstance(value, float):
+        return 6, struct.pack("<f", value)
+    if isinstance(value, list):
+        kind = gguf_value(value[0])[0] if value else 4
+        return 9, struct.pack("<IQ", kind, len(value)) + b"".join(gguf_value(one)[1] for one in value)
+    return 8, gguf_text(value)
+
+
+def gguf_file(metadata, tensors, version=3, counts=None, alignment=32, trailing=b""):
+    """tensors: (name, dimensions, type, data, offset or None)."""
+    pad = lambda data: data + bytes(-len(data) % alignment)
+    head = struct.pack("<4sIQQ", b"GGUF", version, *(counts or (len(tensors), len(metadata))))
+    for key, value in metadata.items():
+        kind, data = value if isinstance(value, tuple) else gguf_value(value)
+        head += gguf_text(key) + struct.pack("<I", kind) + data
+    body = b""
+    for name, dimensions, kind, data, *offset in tensors:
+        body = pad(body)
+        head += gguf_text(name) + struct.pack(f"<I{len(dimensions)}Q", len(dimensions), *dimensions)
+        head += struct.pack("<IQ", kind, offset[0] if offset else len(body))
+        body += data
+    return pad(head) + body + trailing
+
+
+def gguf():
+    sizes = {"embedding_length": 8, "feed_forward_length": 8, "block_count": 1, "context_length": 16,
+             "attention.head_count": 2, "attention.layer_norm_rms_epsilon": 1e-5}
+    def model(name, **more):
+        return {"general.architecture": name} | {f"{name}.{k}": v for k, v in (sizes | more).items()}
+    words = ("token_embd.weight", [8, 3], 0, bytes(96))
+    pieces = {"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["<unk>", "<s>", "</s>", "<0x0A>", "\u2581", "H", "e", "He"],
+              "tokenizer.ggml.scores": [0.0, 0.0, 0.0, 0.0, -1.0, -2.0, -3.0, -0.5],
+              "tokenizer.ggml.token_type": [2, 3, 3, 6, 1, 1, 1, 1], "tokenizer.ggml.bos_token_id": 1,
+              "tokenizer.ggml.eos_token_id": 2, "tokenizer.ggml.unknown_token_id": 0,
+              "tokenizer.chat_template": "{{ bos_token }}"}
+    letters = {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "qwen2", "tokenizer.ggml.tokens": ["H", "e", "He", "<|im_end|>"],
+               "tokenizer.ggml.merges": ["H e"], "tokenizer.ggml.token_type": [1, 1, 1, 3], "tokenizer.ggml.eos_token_id": 3,
+               "tokenizer.ggml.add_bos_token": False}
+    rope = ("rope_freqs.weight", [2], 0, struct.pack("<2f", 1, 4))
+    blocks = [(f"t{kind}", [elements], kind, bytes(i * 7 % 256 for i in range(size))) for kind, elements, size in (
+        (0, 1, 4), (1, 1, 2), (2, 32, 18), (3, 32, 20), (6, 32, 22), (7, 32, 24), (8, 32, 34), (10, 256, 84), (11, 256, 110),
+        (12, 256, 144), (13, 256, 176), (14, 256, 210), (20, 32, 18), (23, 256, 136), (30, 1, 2))]
+    yield "valid_llama", gguf_file(model("llama") | pieces, [words, rope])
+    yield "valid_qwen2", gguf_file(model("qwen2") | letters, [words], version=2)
+    yield "valid_mixtral", gguf_file(model("llama", expert_count=2, expert_used_count=1), [words])
+    yield "valid_linear", gguf_file(model("llama", **{"rope.scaling.type": "linear", "rope.scaling.factor": 2.0}), [words])
+    yield "valid_types", gguf_file({}, blocks)
+    yield "valid_alignment", gguf_file({"general.alignment": 64}, [words, rope], alignment=64)
+    yield "valid_empty", gguf_file({}, [])
+    for pre in ("default", "llama-bpe", "gpt-2", "smollm", "tekken", "odd"):
+        yield f"pre_{pre}", gguf_file(letters | {"tokenizer.ggml.pre": pre}, [])
+    yield "empty_file", b""
+    yield "magic_alone", b"GGUF"
+    yield "other_magic", b"GGML" + gguf_file({}, [])[4:]
+    yield "version_1", gguf_file({}, [], version=1)
+    yield "big_endian", b"GGUF" + struct.pack(">IQQ", 3, 0, 0)
+    yield "cut_in_metadata", gguf_file(model("llama") | pieces, [words])[:150]
+    yield "cut_in_data", gguf_file(model("llama"), [words])[:-1]
+    yield "counts_maximal", gguf_file({}, [], counts=(2**64 - 1, 2**64 - 1))
+    yield "fewer_tensors", gguf_file({}, [words, rope], counts=(1, 0))
+    yield "more_tensors", gguf_file({}, [words], counts=(2, 0))
+    yield "fewer_keys", gguf_file({"a": 1, "b": 2}, [words], counts=(1, 1))
+    yield "text_beyond_file", gguf_file({"a": (8, struct.pack("<Q", 2**63))}, [])
+    yield "list_beyond_file", gguf_file({"a": (9, struct.pack("<IQ", 8, 2**60))}, [])
+    yield "list_wraps", gguf_file({"a": (9, struct.pack("<IQ", 10, 2**61 + 1))}, [])
+    yield "list_of_lists", gguf_file({"a": (9, struct.pack("<IQIQ", 9, 1, 4, 0))}, [])
+    yield "unknown_value", gguf_file({"a": (13, b"")}, [])
+    yield "twice", gguf_file({}, [words, words])
+    yield "overlap", gguf_file({}, [words, rope + (64,)])
+    yield "gap", gguf_file({}, [words, rope[:3] + (bytes(40), 128)])
+    yield "offset_wraps", gguf_file({}, [words, rope + (2**64 - 32,)])
+    yield "odd_offset", gguf_file({}, [rope + (8,)], trailing=bytes(8))
+    yield "trailing", gguf_file({}, [words], trailing=bytes(64))
+    yield "product_wraps", gguf_file({}, [("a", [2**32, 2**32], 0, b"")])
+    yield "no_dimension", gguf_file({}, [("a", [], 0, bytes(4))])
+    yield "zero_dimension", gguf_file({}, [("a", [0, 3], 0, b"")])
+    yield "many_dimensions", gguf_file({}, [("a", [1] * 9, 0, bytes(4))])
+    yield "half_a_block", gguf_file({}, [("a", [16], 8, bytes(17))])
+    yield "unknown_type", gguf_file({}, [("a", [256], 16, bytes(66))])
+    yield "alignment_zero", gguf_file({"general.alignment": 0}, [words])
+    yield "alignment_huge", gguf_file({"general.alignment": 2**31}, [words])
+    yield "split", gguf_file({"split.count": 3}, [words])
+    yield "other_architecture", gguf_file(model("gemma"), [words])
+    yield "infinite_divisor", gguf_file(model("llama"), [words, rope[:3] + (struct.pack("<2f", 1, float("inf")),)])
+    yield "heads_zero", gguf_file(model("llama", **{"attention.head_count": 0}), [words])
+    yield "heads_by_layer", gguf_file(model("llama", **{"attention.head_count_kv": [2, 1]}), [words])
+    yield "scores_short", gguf_file(pieces | {"tokenizer.ggml.scores": [1.0]}, [])
+    yield "scores_nan", gguf_file(pieces | {"tokenizer.ggml.scores": [float("nan")] * 8}, [])
+    yield "tokens_twice", gguf_file(letters | {"tokenizer.ggml.tokens": ["H", "e", "He", "H"]}, [])
+    yield "tokens_no_utf8", gguf_file(letters | {"tokenizer.ggml.tokens": [b"\xff", "e", "He", "H"]}, [])
+    yield "merge_unknown", gguf_file(letters | {"tokenizer.ggml.merges": ["H x", "He"]}, [])
+    yield "id_beyond", gguf_file(letters | {"tokenizer.ggml.eos_token_id": 4}, [])
+    yield "name_with_lines", gguf_file({"a\nb\x1b[31m" + "c" * 300: (99, b"")}, [])
+
+
 def saved(picture, kind, **options):
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
@@ -640,7 +746,7 @@ def moment_notation():
 
 
 def main():
-    makers = {maker.__name__: maker for maker in (safetensors, config, image, box_notation, moment_notation, tokenizer, regex,
+    makers = {maker.__name__: maker for maker in (safetensors, gguf, config, image, box_notation, moment_notation, tokenizer, regex,
                                                   chat_template)}
     for parser in sys.argv[1:] or makers:
         folder = CORPUS / parser

@@ -23,7 +23,8 @@ nn::RopeShape rope_shape(const LlamaDecoderConfig& config) {
           rope.trained_context,
           rope.low_frequency_factor,
           rope.high_frequency_factor,
-          rope.sections};
+          rope.sections,
+          rope.divisors};
 }
 
 }  // namespace

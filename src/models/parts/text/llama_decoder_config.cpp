@@ -22,6 +22,10 @@ void read_scaling(const ConfigReader& scaling, int64_t context, RopeConfig& rope
   // The name of the default angles in older files of models with sections.
   if (!rope.sections.empty() && rope.type == "mrope") rope.type = "default";
   if (rope.type == "default") return;
+  if (rope.type == "divided" && rope.sections.empty()) {
+    rope.divisors = scaling.required<std::vector<double>>("divisors");
+    return;
+  }
   if (!rope.sections.empty() && rope.type != "linear" && rope.type != "llama3")
     scaling.reject(key, "default, mrope, linear or llama3");
   if (rope.type != "linear" && rope.type != "dynamic" && rope.type != "llama3")
@@ -51,6 +55,15 @@ RopeConfig read_rope(const ConfigReader& config, int64_t context, const RopeConf
   read_scaling(parameters, context, rope);
   if (!rope.sections.empty()) rope.sections = parameters.optional("mrope_section", rope.sections);
   return rope;
+}
+
+void check_divisors(const ConfigReader& config, const LlamaDecoderConfig& c) {
+  if (c.rope.type != "divided") return;
+  bool fits = static_cast<int64_t>(c.rope.divisors.size()) == c.head_dim / 2;
+  for (double divisor : c.rope.divisors) fits = fits && divisor > 0;
+  if (!fits)
+    config.child(config.has("rope_parameters") ? "rope_parameters" : "rope_scaling")
+        .reject("divisors", fmt::format("{} numbers greater than 0", c.head_dim / 2));
 }
 
 LlamaDecoderConfig llama_defaults() {
@@ -89,6 +102,7 @@ LlamaDecoderConfig parse_decoder_config(const ConfigReader& config, const LlamaD
   c.tied_embeddings = config.optional("tie_word_embeddings", false);
   c.deviation = config.optional("initializer_range", 0.02);
   c.rope = read_rope(config, c.context, defaults.rope);
+  check_divisors(config, c);
   c.windows.assign(c.layers, 0);
   return c;
 }

@@ -12,13 +12,16 @@ namespace nuri {
 // Rotary positions as config.json gives them, in the older spelling (`rope_theta`, `rope_scaling`) or the
 // newer (`rope_parameters`).
 struct RopeConfig {
-  std::string type = "default";  // default, linear, dynamic, llama3
+  std::string type = "default";  // default, linear, dynamic, llama3, divided
   double theta = 10000.0;
   double factor = 1.0;
   double low_frequency_factor = 1.0, high_frequency_factor = 4.0;
   int64_t trained_context = 0;
   // Frequencies that follow the position in time, height and width; empty: a position is one number.
   std::vector<int64_t> sections;
+  // Of `divided`, which configurations of GGUF files name: what each frequency is divided by, half as many as a head
+  // has numbers.
+  std::vector<double> divisors;
 };
 
 // Sizes of a decoder built like Llama's.
