@@ -97,8 +97,8 @@ std::function<void()> add_pictures(CLI::App* verb, std::vector<std::string>& pic
 
 void add_speculation_flags(CLI::App* verb, SpeculationOptions& options) {
   verb->add_option("--speculate", options.speculate,
-                   "lookup: several tokens a step, by what followed the same words before, where that pays (so it is "
-                   "when not given, too); off. The answer is the same; --json tells how many were accepted");
+                   "lookup: several tokens a step, by what followed the same words before, where that pays; off, as "
+                   "when not given. The answer is the same; --json tells how many were accepted");
   verb->add_option("--draft", options.draft,
                    "A smaller model with the same tokens that guesses the next ones; the answer is the same");
 }

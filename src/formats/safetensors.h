@@ -53,7 +53,6 @@ class SafetensorsFile {
   // length. Valid while this object lives.
   std::span<std::byte> data(const TensorInfo& tensor) const;
   // The whole file.
-  std::span<const std::byte> bytes() const { return file_.bytes(); }
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
   const std::filesystem::path& path() const { return file_.path(); }
   std::span<std::byte> bytes() const { return file_.bytes(); }

@@ -507,7 +507,7 @@ void Engine::remember(Task& task) {
   auto blocks = static_cast<size_t>(length / nn::KvCache::kBlock);
   if (blocks > task.keys.size()) {
     at::NoGradGuard no_gradients;
-    append(task.request.input, model_.embed_made(to_tensor({ids.begin(), ids.begin() + made}, model_.device())));
+    append_rows(task.request.input, model_.embed_made(to_tensor({ids.begin(), ids.begin() + made}, model_.device())));
     extend_keys(task.keys, task.request.input, model_.dtype());
   }
   prefixes_->learn(std::span(task.keys).first(std::min(blocks, task.keys.size())), *task.sequence);

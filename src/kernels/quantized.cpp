@@ -224,15 +224,14 @@ void pack_panel(Coding coding, int64_t n, int64_t k, int64_t panel, const GivenC
   check_sizes("pack_panel", n, k);
   const int64_t groups = count_groups(k);
   const Panel at = panel_at(coding, n, k, packed, panel);
+  const bool whole_rows = coding == Coding::int8_rows, ranges = coding == Coding::int4_ranges;
   for (int64_t row = 0; row < std::min(kPanelRows, n - panel * kPanelRows); ++row) {
-    if (coding == Coding::int8_rows) store_one(Float32{}, at.scales + row * 4, given.scales[row]);
+    if (whole_rows) store_line(coding, at.scales, 0, row, {given.scales[row], 0});
     for (int64_t group = 0; group < groups; ++group) {
       const int64_t i = row * groups + group;
       set_codes(coding, at.codes, group, row, given.codes + i * kCodeGroup);
-      if (coding == Coding::int8_rows) continue;
-      const int64_t places = coding == Coding::int4_ranges ? 2 : 1;
-      stored_half(at.scales, group * places * kPanelRows + row, given.scales[i]);
-      if (places == 2) stored_half(at.scales, (group * 2 + 1) * kPanelRows + row, given.least[i]);
+      if (!whole_rows)
+        store_line(coding, at.scales, group, row, {as_half(given.scales[i]), ranges ? as_half(given.least[i]) : 0.0f});
     }
   }
 }

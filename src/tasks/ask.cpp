@@ -308,7 +308,7 @@ Answer Conversation::say(const std::string& text, const GenerationOptions& optio
   auto begin = Clock::now();
   Request request = p.request(prompt, options);
   if (p.draft) request.draft = p.draft->prompt(messages, s.pictures, s.videos);
-  size_t known = s.take_known(request);
+  s.take_known(request);
   request.shares = !p.shows_routing;  // which tells of what is computed
   Answer answer;
   answer.load_s = p.load_s, answer.encode_s = seconds_since(begin);

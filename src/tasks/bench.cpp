@@ -217,8 +217,10 @@ BenchResult bench(const BenchRequest& request) {
     if (eyes == nullptr) throw Error(ErrorKind::usage, "--image: found a picture, but this model reads text alone");
     result.encode_s = measure_picture(*eyes, request);
   }
-  if (request.speculation.asked() && request.decoded_tokens > 0)
+  if (request.speculation.asked() && request.decoded_tokens > 0) {
+    CounterRandom random(1);
     result.speculation = measure_speculation(*model, request, random);
+  }
   result.peak_rss_bytes = peak_rss();
   return result;
 }

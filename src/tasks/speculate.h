@@ -7,12 +7,11 @@ namespace nuri {
 
 // Guessing the next tokens and verifying several in one step: answers come sooner, and are the same.
 struct SpeculationOptions {
-  // lookup: what followed the same words before, in prompt and answer; off; empty: lookup, which stops by itself where
-  // it does not pay.
+  // lookup: what followed the same words before, in prompt and answer; off; empty: off.
   std::string speculate = {};
   std::string draft = {};  // a smaller model of the same tokens, that guesses in its place; empty: none
   bool asked() const { return !draft.empty() || (!speculate.empty() && speculate != "off"); }
-  bool on() const { return !draft.empty() || speculate != "off"; }
+  bool on() const { return asked(); }
 };
 
 // What became of it.
