@@ -42,7 +42,9 @@ TEST(BlockKeys, StandForAllThatABlockRestsOn) {
   auto differs = [&](const DecoderInput& other, bool in_the_first) {
     BlockKeys found = keys_of(other);
     EXPECT_EQ(found[0] == keys[0], !in_the_first);
-    if (in_the_first) EXPECT_TRUE(firsts.insert(found[0]).second);
+    if (in_the_first) {
+      EXPECT_TRUE(firsts.insert(found[0]).second);
+    }
     EXPECT_TRUE(seconds.insert(found[1]).second);
   };
   for (int64_t row : {0, 15, 16, 31}) {
