@@ -269,13 +269,13 @@ std::vector<QuestionComparison> compare_questions(Compared& a, Compared& b, cons
 }
 
 void check(const CompareRequest& request) {
+  if (!request.pictures.empty() && request.questions.empty())
+    throw Error(ErrorKind::usage, "-i: found a picture without a question, expected --question");
   bool asks = !request.questions.empty() || !request.question_files.empty();
   if (!asks && request.texts.empty() && request.ids.empty())
     throw Error(ErrorKind::usage,
                 "compare: found nothing to compare on, expected --text, --ids, --question or "
                 "--questions");
-  if (!request.pictures.empty() && request.questions.empty())
-    throw Error(ErrorKind::usage, "-i: found a picture without a question, expected --question");
   if (!request.group_by.empty() && (request.question_files.empty() || !request.questions.empty()))
     throw Error(ErrorKind::usage, "--by: found a key, expected questions of --questions alone, whose lines have it");
   if (request.max_tokens < 1)
