@@ -58,9 +58,25 @@ void check(int64_t m, int64_t k, const ConstRows& x, std::span<const QuantizedFa
 
 constexpr int64_t kLeastWork = 1 << 16;
 
-const std::byte* scales_of(const QuantizedFactor& factor, int64_t k) {
-  return static_cast<const std::byte*>(factor.packed) +
-         count_panels(factor.n) * count_groups(k) * group_code_bytes(factor.coding);
+template <class Data>
+Data* row_of(Data* data, int64_t row, int64_t stride, Element type) {
+  using Byte = std::conditional_t<std::is_const_v<Data>, const std::byte, std::byte>;
+  return static_cast<Byte*>(data) + row * stride * element_bytes(type);
+}
+
+// Of rows of y from `first` on.
+CodedFactor coded(const QuantizedFactor& factor, int64_t k, int64_t first) {
+  const auto* codes = static_cast<const uint8_t*>(factor.packed);
+  return {factor.n,
+          factor.coding,
+          codes,
+          codes + count_panels(factor.n) * count_groups(k) * group_code_bytes(factor.coding),
+          row_of(factor.y.data, first, factor.y.stride, factor.y.type),
+          factor.y.stride,
+          factor.bias.data,
+          factor.y.type,
+          factor.bias.type,
+          factor.bend};
 }
 
 // Calls body(factor, begin, end) for the parts of all factors, `rows` rows of a weight each, over the threads.
@@ -95,17 +111,8 @@ void few_rows(const Functions& run, int64_t m, int64_t k, const ConstRows& x,
   const int64_t work = m * k * kPanelRows;
   over_rows(factors, kPanelRows, (4 * kLeastWork + work - 1) / work,
             [&](const QuantizedFactor& factor, int64_t begin, int64_t end) {
-              run.product(
-                  {rows, factor.n, factor.coding, static_cast<const uint8_t*>(factor.packed), scales_of(factor, k),
-                   factor.y.data, factor.y.stride, factor.bias.data, factor.y.type, factor.bias.type, factor.bend},
-                  begin, end);
+              run.product({coded(factor, k, 0), rows}, begin, end);
             });
-}
-
-template <class Data>
-Data* row_of(Data* data, int64_t row, int64_t stride, Element type) {
-  using Byte = std::conditional_t<std::is_const_v<Data>, const std::byte, std::byte>;
-  return static_cast<Byte*>(data) + row * stride * element_bytes(type);
 }
 
 // Rows [first, first + m) of x and y.
@@ -125,10 +132,7 @@ void blocked_rows(const Functions& run, int64_t first, int64_t m, int64_t k, con
   over_rows(factors, kSlabRows, 1, [&](const QuantizedFactor& factor, int64_t begin, int64_t end) {
     static thread_local Scratch own;
     auto* totals = reinterpret_cast<float*>(own.of(rows.groups() * 16 * kSlabRows * 4));
-    run.blocked_product({rows, factor.n, factor.coding, static_cast<const uint8_t*>(factor.packed),
-                         scales_of(factor, k), row_of(factor.y.data, first, factor.y.stride, factor.y.type),
-                         factor.y.stride, factor.bias.data, factor.y.type, factor.bias.type, factor.bend, totals},
-                        begin, end);
+    run.blocked_product({coded(factor, k, first), rows, totals}, begin, end);
   });
 }
 

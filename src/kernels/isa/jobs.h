@@ -131,9 +131,8 @@ struct RoundedRows {
   int32_t* sums;
 };
 
-// y[m, n] = bend(sum_k x[m, k] w[n, k] + bias[n]) of a packed weight (kernels/coding.h).
-struct QuantizedProduct {
-  RoundedRows rows;
+// A packed weight (kernels/coding.h) of y[m, n] = bend(sum_k x[m, k] w[n, k] + bias[n]), and where y goes.
+struct CodedFactor {
   int64_t n;
   Coding coding;
   const uint8_t* codes;
@@ -143,6 +142,9 @@ struct QuantizedProduct {
   const void* bias;  // may be null
   Element y_type, bias_type;
   Bend bend;
+};
+struct QuantizedProduct : CodedFactor {
+  RoundedRows rows;
 };
 
 #define NURI_DECLARE_KERNELS(set)                                                                       \

@@ -28,18 +28,8 @@ struct BlockedRows {
   int64_t groups() const { return (m + kSlabRows - 1) / kSlabRows * 2; }
 };
 
-// y[m, n] = bend(sum_k x[m, k] w[n, k] + bias[n]).
-struct BlockedProduct {
+struct BlockedProduct : CodedFactor {
   BlockedRows rows;
-  int64_t n;
-  Coding coding;
-  const uint8_t* codes;
-  const void* scales;
-  void* y;
-  int64_t y_stride;
-  const void* bias;  // may be null
-  Element y_type, bias_type;
-  Bend bend;
   float* totals;  // [whole groups of x, 32] of this thread's own, at the beginning of a cache line
 };
 
