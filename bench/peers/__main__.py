@@ -10,12 +10,14 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from accuracy_run import measure_accuracy
+from accuracy_run import DECODER, measure_decoder, measure_random
 from contest import LOAD, PRECISIONS, Samples, cells_of, take_turn, turns
 from environments import PEERS, install, versions
 from files import Files, Peer
+from kept import Kept
 from profile_run import profile
 from report import Contest, markdown, plot
 from runner_nuri import Nuri
@@ -44,6 +46,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--cells", nargs="+", help="only those whose names begin so, as in: prefill 'decode at 0'")
     parser.add_argument("-r", "--repetitions", type=int)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--keep", action="store_true",
+                        help="take what an earlier run measured whole; without it everything is measured anew")
     parser.add_argument("--work", type=Path, default=ROOT / "build/bench", help="environments, models, logs")
     parser.add_argument("--checkpoints", type=Path, help="folder with Hugging Face folders of random weights, by shape")
     parser.add_argument("--nuri", type=Path, default=ROOT / "build/release/nuri")
@@ -70,9 +74,6 @@ def machine_of(options: argparse.Namespace, peers: dict[str, Peer]) -> dict[str,
     memory = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
     told = {"processor": f"{processor}, {options.threads} threads", "memory": f"{memory / 1e9:.0f} GB",
             "turns": f"{options.repetitions}, medians"}
-    revision = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True,
-                              text=True, check=False).stdout.strip()
-    told["Nuri"] = revision or "unknown"
     for name, peer in peers.items():
         told[name] = ", ".join(f"{package} {version}"
                                for package, version in versions(peer.python, PACKAGES[name]).items())
@@ -95,23 +96,68 @@ def runner_of(name: str, model: str, options: argparse.Namespace, peers: dict[st
     return peers[name].start(model, options.work / f"{name}.log")
 
 
+def measured_now() -> str:
+    revision = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True,
+                              text=True, check=False).stdout.strip()
+    return f"Nuri at {revision or 'an unknown revision'}, {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC."
+
+
+def limits_of(options: argparse.Namespace) -> dict:
+    tell("measuring the machine")
+    done = subprocess.run([str(options.probe), str(options.threads)], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def prepare(called: dict[str, str], cells: list, model: str, files: Files) -> dict[str, Samples]:
+    samples = {name: Samples() for name in called}
+    for name, weights in called.items():
+        if reason := files.make(name, model, weights):
+            samples[name].reasons |= {cell.name: reason for cell in [LOAD, *cells]}
+    return samples
+
+
 def measure(model: str, precision: str, files: Files, options: argparse.Namespace, peers: dict[str, Peer]) -> Contest:
     picture, text = (MODELS | TINY)[model]
     cells = cells_of(picture, text, options.quick)
     if options.cells:
         cells = [cell for cell in cells if cell.name.startswith(tuple(options.cells))]
     called = {name: PRECISIONS[precision][name] for name in ["nuri", *peers] if PRECISIONS[precision][name]}
-    samples = {name: Samples() for name in called}
-    for name, weights in called.items():
-        if reason := files.make(name, model, weights):
-            samples[name].reasons |= {cell.name: reason for cell in [LOAD, *cells]}
+    samples = prepare(called, cells, model, files)
+    work = work_of(options.nuri, files.folder("nuri", model, "native"))
+    contest = Contest(model, precision, [LOAD, *cells], samples, work, limits_of(options), measured_now())
     for repetition, name in turns([name for name in called if not samples[name].reasons], options.repetitions):
         tell(f"{model} {precision}: turn {repetition + 1}/{options.repetitions} of {name}")
         runner = runner_of(name, model, options, peers)
-        load = {"model": str(files.folder(name, model)), "threads": options.threads, "precision": called[name]}
+        load = {"model": str(files.folder(name, model, called[name])), "threads": options.threads,
+                "precision": called[name]}
         take_turn(runner, load, cells, samples[name])
         runner.close()
-    return Contest(model, precision, [LOAD, *cells], samples, work_of(options.nuri, files.folder("nuri", model)))
+    if not options.no_profile:
+        folder = str(files.folder("nuri", model, called["nuri"]))
+        for cell in {cell for cell, _ in contest.missed()}:
+            if found := profile(options, folder, cell):
+                contest.profiles[cell.name] = found
+    return contest
+
+
+def measure_all(files: Files, options: argparse.Namespace, peers: dict[str, Peer], reference: Peer):
+    """-> contests, rows of accuracy; each is kept when it is whole."""
+    kept, contests, accuracy = Kept(options.work), [], []
+    for model in options.models:
+        for precision in options.weights:
+            if not options.keep or (contest := kept.contest(model, precision)) is None:
+                contest = measure(model, precision, files, options, peers)
+                if not options.cells:
+                    kept.keep_contest(contest)
+            contests.append(contest)
+    texts = [model for model in options.models if (MODELS | TINY)[model][1]]
+    for model in [] if options.no_accuracy else [DECODER, *texts]:
+        if not options.keep or (rows := kept.accuracy(model)) is None:
+            rows = (measure_decoder(options, files, peers, reference) if model == DECODER else
+                    measure_random(model, options, files, peers, reference))
+            kept.keep_accuracy(model, rows)
+        accuracy += rows
+    return contests, accuracy
 
 
 def main() -> None:
@@ -119,25 +165,10 @@ def main() -> None:
     environments = options.work / "environments"
     python = {name: install(environments, name) for name in dict.fromkeys([*options.peers, "transformers"])}
     peers = {name: Peer(name, python[name]) for name in options.peers}
-    files = Files(options.work, python, options.checkpoints)
-    tell("measuring the machine")
-    limits = json.loads(subprocess.run([str(options.probe), str(options.threads)], capture_output=True, text=True,
-                                       check=True).stdout)
-    contests = [measure(model, precision, files, options, peers) for model in options.models
-                for precision in options.weights]
-    texts = [model for model in options.models if (MODELS | TINY)[model][1]]
-    reference = Peer("transformers", python["transformers"])
-    accuracy = {} if options.no_accuracy else measure_accuracy(options, files, peers, reference, texts)
-    profiles = {}
-    if not options.no_profile:
-        for contest in contests:
-            folder = str(files.folder("nuri", contest.model))
-            for cell in {cell for cell, _ in contest.missed(limits)}:
-                if found := profile(options, folder, PRECISIONS[contest.precision]["nuri"], cell):
-                    profiles[contest.model, contest.precision, cell.name] = found
+    files = Files(options.work, python, options.checkpoints, options.nuri)
+    contests, accuracy = measure_all(files, options, peers, Peer("transformers", python["transformers"]))
     options.output.mkdir(parents=True, exist_ok=True)
-    told = markdown(machine_of(options, peers), limits, contests, accuracy, profiles)
-    (options.output / "results.md").write_text(told)
+    (options.output / "results.md").write_text(markdown(machine_of(options, peers), contests, accuracy))
     (options.output / "results.svg").write_text(plot(contests))
     tell(f"{options.output / 'results.md'}")
 

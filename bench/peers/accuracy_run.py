@@ -92,52 +92,51 @@ def too_large(checkpoint: Path) -> str:
     return "" if needed < 0.8 * free else f"the reference takes {needed / 1e9:.0f} GB in float32"
 
 
-def measure_model(model: str, windows, options, files: Files, peers: dict, python: Path, reference_peer) -> dict:
+def measure_model(model: str, trained: bool, windows, options, files: Files, peers: dict, reference_peer) -> list[dict]:
+    """-> {"model", "trained", "program", "weights", and what accuracy.py prints or "error"} of each contestant."""
+    row = lambda name, weights, found: {"model": model, "trained": trained, "program": name, "weights": weights} | found
     folder = options.work / "logits"
     folder.mkdir(parents=True, exist_ok=True)
     reference = folder / "reference.f32"
     shape = "-" if model == DECODER else model
-    load = lambda name, weights: {"model": str(files.folder(name, model)), "threads": options.threads,
+    load = lambda name, weights: {"model": str(files.folder(name, model, weights)), "threads": options.threads,
                                   "precision": weights}
     if reason := files.make("transformers", model, "float32") or too_large(files.checkpoint(model)):
-        return {("transformers", "float32"): {"error": reason}}
+        return [row("transformers", "float32", {"error": reason})]
     answer = logits_of(reference_peer.start(shape, options.work / "transformers.log"), load("transformers", "float32"),
                        windows, reference)
     if answer:
-        return {("transformers", "float32"): answer}
-    rows = sum(len(ids) for ids in windows)
-    width = reference.stat().st_size // 4 // rows
-    results = {}
+        return [row("transformers", "float32", answer)]
+    width = reference.stat().st_size // 4 // sum(len(ids) for ids in windows)
+    rows = []
     for name, weights in contestants(options, peers):
         print(f"{model}: logits of {name} {weights}", file=sys.stderr, flush=True)
-        if reason := files.make(name, model, weights):
-            results[name, weights] = {"error": reason}
-            continue
-        runner = (Nuri(options.nuri, options.work) if name == "nuri" else
-                  peers[name].start(shape, options.work / f"{name}.log"))
-        file = folder / "other.f32"
-        answer = logits_of(runner, load(name, weights), windows, file)
+        answer = {"error": reason} if (reason := files.make(name, model, weights)) else {}
         if not answer:
-            script = str(Path(__file__).with_name("accuracy.py"))
-            done = subprocess.run([str(python), script, str(width), str(reference), str(file)], capture_output=True,
-                                  text=True, check=False)
-            answer = json.loads(done.stdout) if done.returncode == 0 else {"error": done.stderr.strip()[-300:]}
-        results[name, weights] = answer
+            runner = (Nuri(options.nuri, options.work) if name == "nuri" else
+                      peers[name].start(shape, options.work / f"{name}.log"))
+            answer = logits_of(runner, load(name, weights), windows, folder / "other.f32")
+        rows.append(row(name, weights, answer or compared(reference_peer.python, width, reference,
+                                                           folder / "other.f32")))
     for file in folder.iterdir():
         file.unlink()
-    return results
+    return rows
 
 
-def measure_accuracy(options, files: Files, peers: dict, reference_peer, texts: list[str]) -> dict:
-    """{(model, whether its weights were trained): {(peer, weights): what accuracy.py prints}}; `texts`: the
-    models of random weights that continue a text."""
+def compared(python: Path, width: int, reference: Path, other: Path) -> dict:
+    script = str(Path(__file__).with_name("accuracy.py"))
+    done = subprocess.run([str(python), script, str(width), str(reference), str(other)], capture_output=True, text=True,
+                          check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else {"error": done.stderr.strip()[-300:]}
+
+
+def measure_decoder(options, files: Files, peers: dict, reference_peer) -> list[dict]:
     decoder = files.work / "models" / DECODER
     if not (decoder / "config.json").exists():
         write_decoder(decoder)
-    python = reference_peer.python
-    results = {(DECODER, True): measure_model(DECODER, trained_ids(options), options, files, peers, python,
-                                              reference_peer)}
-    for model in texts:
-        results[model, False] = measure_model(model, [random_ids(64, 1000, 5)], options, files, peers, python,
-                                              reference_peer)
-    return results
+    return measure_model(DECODER, True, trained_ids(options), options, files, peers, reference_peer)
+
+
+def measure_random(model: str, options, files: Files, peers: dict, reference_peer) -> list[dict]:
+    """Of a model of random weights that continues a text."""
+    return measure_model(model, False, [random_ids(64, 1000, 5)], options, files, peers, reference_peer)

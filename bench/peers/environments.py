@@ -12,6 +12,10 @@ PEERS = ("llama.cpp", "transformers", "openvino")
 # transformers then fails instead of doing without.
 REMOVED = {"openvino": ("torchvision",)}
 
+# GCC 12 believes that ldtilecfg reads 8 bytes only and removes the stores of the others, so that llama.cpp's first
+# product in AMX ends in SIGSEGV; when dead stores are not removed, it is right.
+CORRECT = "-fno-tree-dse -fno-dse"
+
 
 def installed(folder: Path, peer: str) -> bool:
     mark = folder / peer / "requirements.txt"
@@ -34,9 +38,11 @@ def install(folder: Path, peer: str) -> Path:
                 sys.exit(f"{' '.join(command)}: exit code {done.returncode} (log: {log.name})")
 
         environment = os.environ | {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count()),
-                                    "CMAKE_ARGS": "-DGGML_NATIVE=ON " + os.environ.get("CMAKE_ARGS", "")}
+                                    "CMAKE_ARGS": "-DGGML_NATIVE=ON " + os.environ.get("CMAKE_ARGS", ""),
+                                    "CXXFLAGS": f"{CORRECT} {os.environ.get('CXXFLAGS', '')}"}
         run(sys.executable, "-m", "venv", str(place))
         run(str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off",
+            *(("--no-cache-dir",) if peer == "llama.cpp" else ()),  # a wheel in it may be of another machine
             "-r", str(REQUIREMENTS / f"{peer}.txt"))
         for package in REMOVED.get(peer, ()):
             run(str(python), "-m", "pip", "uninstall", "-y", package)

@@ -29,8 +29,8 @@ class Peer:
 class Files:
     """Checkpoints by shape under `work`/models or `checkpoints`, the other programs' files beside them."""
 
-    def __init__(self, work: Path, python: dict[str, Path], checkpoints: Path | None):
-        self.work, self.python, self.checkpoints = work, python, checkpoints
+    def __init__(self, work: Path, python: dict[str, Path], checkpoints: Path | None, nuri: Path):
+        self.work, self.python, self.checkpoints, self.nuri = work, python, checkpoints, nuri
         self.failures: dict[tuple[str, str, str], str] = {}
         os.environ.update(QUIET)
 
@@ -39,7 +39,9 @@ class Files:
             return self.checkpoints / model
         return self.work / "models" / model
 
-    def folder(self, peer: str, model: str) -> Path:
+    def folder(self, peer: str, model: str, precision: str) -> Path:
+        if peer == "nuri" and precision != "native":
+            return self.work / "nuri" / f"{model}-{precision}"
         return {"llama.cpp": self.work / "gguf" / model, "openvino": self.work / "openvino" / model}.get(
             peer, self.checkpoint(model))
 
@@ -55,18 +57,26 @@ class Files:
             self.checkpoint(model).mkdir(parents=True, exist_ok=True)
             if reason := self.run("transformers", "write_checkpoint.py", model, str(self.checkpoint(model))):
                 return reason
+        folder = self.folder(peer, model, precision)
+        if peer == "nuri":
+            return "" if precision == "native" or folder.exists() else self.quantize(model, precision, folder)
         script = {"llama.cpp": "write_gguf.py", "openvino": "write_openvino.py"}.get(peer)
-        if script is None:
-            return ""
-        return self.run(peer, script, str(self.checkpoint(model)), str(self.folder(peer, model)), precision)
+        return self.run(peer, script, str(self.checkpoint(model)), str(folder), precision) if script else ""
+
+    def quantize(self, model: str, precision: str, folder: Path) -> str:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return self.call("nuri quantize", [str(self.nuri), "quantize", str(self.checkpoint(model)), "-o", str(folder),
+                                           "--weights", precision])
 
     def run(self, peer: str, script: str, *arguments: str) -> str:
-        print(f"{script} {' '.join(arguments)}", file=sys.stderr, flush=True)
-        done = subprocess.run([str(self.python[peer]), str(HERE / script), *arguments], capture_output=True, text=True,
-                              check=False)
-        with open(self.work / f"{script}.log", "a") as log:
+        return self.call(script, [str(self.python[peer]), str(HERE / script), *arguments])
+
+    def call(self, name: str, command: list[str]) -> str:
+        print(f"{name}: {' '.join(command[2:])}", file=sys.stderr, flush=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        with open(self.work / f"{name}.log", "a") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode == 0:
             return ""
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        return f"{script} failed: {said[-1][:300]} (log: {script}.log)"
+        return f"{name} failed: {said[-1][:300]} (log: {name}.log)"

@@ -1,6 +1,7 @@
 """Writes what bench/peers found: bench/results.md and bench/results.svg. Needs no more than python3 itself."""
 
 import math
+from dataclasses import dataclass, field
 from html import escape
 
 from contest import Cell, Samples, faster
@@ -27,11 +28,17 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
 
 
+@dataclass
 class Contest:
-    """One model with one kind of weights: samples by contestant."""
-
-    def __init__(self, model: str, precision: str, cells: list[Cell], samples: dict[str, Samples], work: dict):
-        self.model, self.precision, self.cells, self.samples, self.work = model, precision, cells, samples, work
+    """One model with one kind of weights."""
+    model: str
+    precision: str
+    cells: list[Cell]
+    samples: dict[str, Samples]  # by contestant
+    work: dict  # of the model: goals.share_of_limit
+    limits: dict  # of the machine, when this was measured
+    measured: str = ""  # when, and with which Nuri
+    profiles: dict[str, list] = field(default_factory=dict)  # of cells that miss a goal: [[percent, symbol]]
 
     def title(self) -> str:
         return f"{self.model}, {self.precision}"
@@ -43,11 +50,11 @@ class Contest:
         ours, theirs = self.samples["nuri"].median(cell.name), self.samples[peer].median(cell.name)
         return None if ours is None or theirs is None else faster(cell, ours, theirs)
 
-    def share(self, cell: Cell, limits: dict) -> float | None:
+    def share(self, cell: Cell) -> float | None:
         ours = self.samples["nuri"].median(cell.name)
-        return None if ours is None else share_of_limit(cell.name, self.precision, ours, self.work, limits)
+        return None if ours is None else share_of_limit(cell.name, self.precision, ours, self.work, self.limits)
 
-    def rows(self, limits: dict) -> list[list[str]]:
+    def rows(self) -> list[list[str]]:
         rows = []
         for cell in self.cells:
             row = [f"{cell.name}, {UNITS[cell.figure]}"]
@@ -55,7 +62,7 @@ class Contest:
                 values = samples.figures.get(cell.name)
                 ratio = self.ratio(cell, name) if name != "nuri" and values else None
                 row.append((shown(cell, values) if values else "-") + (f": {ratio:.2f}x" if ratio else ""))
-            share = self.share(cell, limits)
+            share = self.share(cell)
             rows.append(row + [f"{100 * share:.0f} %" if share else ""])
         return rows
 
@@ -66,7 +73,7 @@ class Contest:
                 told.setdefault(f"{name}: {reason}", []).append(cell)
         return [f"- {', '.join(cells)}: {reason}" for reason, cells in told.items()]
 
-    def missed(self, limits: dict) -> list[tuple[Cell, str]]:
+    def missed(self) -> list[tuple[Cell, str]]:
         """Cells below a goal, and by how much."""
         found = []
         for cell in self.cells:
@@ -78,24 +85,20 @@ class Contest:
                 if ratio is not None and ratio < wanted:
                     part = 100 * ratio / wanted
                     found.append((cell, f"{ratio:.2f}x of {peer}, wanted {wanted:g}x ({part:.0f} % of it)"))
-            share = self.share(cell, limits)
+            share = self.share(cell)
             if share and goal.of_limit and share < goal.of_limit:
                 found.append((cell, f"{100 * share:.0f} % of the machine's limit, wanted {100 * goal.of_limit:.0f} %"))
         return found
 
 
-def accuracy_rows(accuracy: dict) -> list[list[str]]:
-    rows = []
-    for (model, trained), peers in accuracy.items():
-        for (peer, precision), found in peers.items():
-            if "kl" not in found:
-                rows.append([model, peer, precision, "-", "-", found.get("error") or found.get("unsupported", "")])
-            elif trained:
-                rows.append([model, peer, precision, f"{found['kl']:.2e} (99 %: {found['kl_99']:.2e})",
-                             f"{100 * found['equal_top']:.2f} %", f"{100 * found['relative_error']:.2f} %"])
-            else:  # of random weights nothing else means anything
-                rows.append([model, peer, precision, "", "", f"{100 * found['relative_error']:.2f} %"])
-    return rows
+def accuracy_row(told: dict) -> list[str]:
+    row = [told["model"], told["program"], told["weights"]]
+    if "kl" not in told:
+        return [*row, "-", "-", told.get("error") or told.get("unsupported", "")]
+    error = f"{100 * told['relative_error']:.2f} %"
+    if not told["trained"]:  # of random weights nothing else means anything
+        return [*row, "", "", error]
+    return [*row, f"{told['kl']:.2e} (99 %: {told['kl_99']:.2e})", f"{100 * told['equal_top']:.2f} %", error]
 
 
 def limits_text(limits: dict) -> str:
@@ -105,15 +108,16 @@ def limits_text(limits: dict) -> str:
     return table(["", "by", "one thread", f"{limits['threads']} threads", ""], rows)
 
 
-def markdown(machine: dict, limits: dict, contests: list[Contest], accuracy: dict, profiles: dict) -> str:
+def markdown(machine: dict, contests: list[Contest], accuracy: list[dict]) -> str:
     parts = ["# Nuri beside its peers\n\nWritten by `make bench-peers`; bench/README.md tells how to read it.\n",
              "## The machine\n", "\n".join(f"- {name}: {value}" for name, value in machine.items()) + "\n",
-             "Its limits, measured before the run (`nuri_probe`):\n", limits_text(limits), "## Speed\n",
+             "## Speed\n",
              "Medians (least - greatest); behind the colon, how many times better Nuri is. The last column is what "
-             "part of the machine's limit Nuri reaches.\n\n![Nuri's advantage, by model and weights](results.svg)\n"]
+             "part of the machine's limit Nuri reaches; the limits were measured in front of each contest (`nuri_probe`)."
+             "\n\n![Nuri's advantage, by model and weights](results.svg)\n"]
     for contest in contests:
-        parts += [f"### {contest.title()}\n",
-                  table(["", *contest.samples, "of the limit"], contest.rows(limits))]
+        parts += [f"### {contest.title()}\n", f"{contest.measured}\n",
+                  table(["", *contest.samples, "of the limit"], contest.rows()), limits_text(contest.limits)]
         if notes := contest.notes():
             parts.append("Left out:\n\n" + "\n".join(notes) + "\n")
     if accuracy:
@@ -121,20 +125,21 @@ def markdown(machine: dict, limits: dict, contests: list[Contest], accuracy: dic
                   "Against the same weights in float32 by transformers. KL divergence and equal top tokens mean "
                   "something on trained weights only; on random ones the relative error of the logits stands alone.\n",
                   table(["model", "program", "weights", "KL divergence, nats", "equal top tokens",
-                         "relative error of the logits"], accuracy_rows(accuracy))]
-    parts += ["## Goals that are missed\n", goals_text(contests, limits, profiles)]
+                         "relative error of the logits"], [accuracy_row(told) for told in accuracy])]
+    parts += ["## Goals that are missed\n", goals_text(contests)]
     return "\n".join(parts)
 
 
-def goals_text(contests: list[Contest], limits: dict, profiles: dict) -> str:
+def goals_text(contests: list[Contest]) -> str:
     parts = []
     for contest in contests:
-        for cell, words in contest.missed(limits):
-            parts.append(f"- {contest.title()}, {cell.name}: {words}")
-        for cell in {cell.name for cell, _ in contest.missed(limits)}:
-            if profile := profiles.get((contest.model, contest.precision, cell)):
+        missed = contest.missed()
+        for cell in dict.fromkeys(cell.name for cell, _ in missed):
+            words = "; ".join(words for other, words in missed if other.name == cell)
+            parts.append(f"- {contest.title()}, {cell}: {words}")
+            if profile := contest.profiles.get(cell):
                 lines = "\n".join(f"      {share:5.1f} %  {symbol}" for share, symbol in profile)
-                parts.append(f"    where the time of {cell} goes (`perf record`):\n\n{lines}\n")
+                parts.append(f"  Where its time goes (`perf record`):\n\n{lines}\n")
     return ("\n".join(parts) if parts else "None of those that were measured.") + "\n"
 
 

@@ -41,7 +41,7 @@ class Nuri:
 
     def load(self, model: str, threads: int, precision: str) -> dict:
         self.model = model
-        self.flags = ["--threads", threads] + (["--weights", precision] if precision != "native" else [])
+        self.flags = ["--threads", threads]  # the folder's weights have that precision
         return self.bench("-p", 1, "-n", 0)
 
     def prefill(self, **arguments) -> dict:

@@ -20,7 +20,7 @@ namespace nuri {
 
 namespace {
 
-constexpr int64_t kWindow = 512;
+constexpr int64_t kTextWindow = 512;
 
 using Ids = std::vector<int64_t>;
 
@@ -165,7 +165,7 @@ void check_vocabularies(Compared& a, Compared& b) {
 
 int64_t window_of(const CompareRequest& request, const Compared& a, const Compared& b) {
   int64_t context = std::min(a.limits().context, b.limits().context);
-  if (request.window == 0) return std::min(kWindow, context);
+  if (request.window == 0) return std::min(kTextWindow, context);
   if (request.window < 2 || request.window > context)
     throw Error(ErrorKind::usage,
                 fmt::format("--window: found {}, expected 2 to {}, the context's length", request.window, context));

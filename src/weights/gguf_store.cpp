@@ -90,12 +90,6 @@ at::ScalarType number_type(const Gguf& gguf) {
   return std::ranges::all_of(gguf.tensors, is_float) ? at::kFloat : at::kBFloat16;
 }
 
-kernels::Element element_of(at::ScalarType dtype) {
-  return dtype == at::kFloat  ? kernels::Element::float32
-         : dtype == at::kHalf ? kernels::Element::float16
-                              : kernels::Element::bfloat16;
-}
-
 std::optional<at::ScalarType> mapped_type(GgmlType type) {
   if (type == GgmlType::F32) return at::kFloat;
   if (type == GgmlType::F16) return at::kHalf;

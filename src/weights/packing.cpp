@@ -9,12 +9,6 @@
 namespace nuri {
 namespace {
 
-kernels::Element element_of(at::ScalarType type) {
-  return type == at::kHalf       ? kernels::Element::float16
-         : type == at::kBFloat16 ? kernels::Element::bfloat16
-                                 : kernels::Element::float32;
-}
-
 at::Tensor large_bytes(int64_t size) {
   auto memory = allocate_in_large_pages(static_cast<size_t>(size));
   return at::from_blob(
@@ -22,6 +16,12 @@ at::Tensor large_bytes(int64_t size) {
 }
 
 }  // namespace
+
+kernels::Element element_of(at::ScalarType type) {
+  return type == at::kHalf       ? kernels::Element::float16
+         : type == at::kBFloat16 ? kernels::Element::bfloat16
+                                 : kernels::Element::float32;
+}
 
 std::optional<kernels::Coding> usual_coding(std::string_view name, kernels::Coding coding) {
   const auto holds = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };

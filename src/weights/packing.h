@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "kernels/coding.h"
+#include "kernels/element.h"
 #include "weights/weight_view.h"
 
 namespace nuri {
@@ -14,6 +15,9 @@ namespace nuri {
 // Nothing: it stays in numbers, as what has `vision` or `visual` in its name. What stands in front of words or behind
 // them, and what chooses experts, has 8 bits at least.
 std::optional<kernels::Coding> usual_coding(std::string_view name, kernels::Coding coding);
+
+// Of float32, float16 and bfloat16.
+kernels::Element element_of(at::ScalarType type);
 
 // "int8_rows" and so on.
 std::string_view name_of(kernels::Coding coding);

@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "kernels/convert.h"
 #include "kernels/quantized.h"
+#include "weights/packing.h"
 
 namespace nuri {
 namespace {
@@ -20,12 +21,6 @@ using kernels::kPanelRows;
 
 // Rows that are unpacked at a time: so many that words which lie side by side in the file are read together.
 constexpr int64_t kBlockRows = 8 * kPanelRows;
-
-kernels::Element element_of(at::ScalarType type) {
-  return type == at::kHalf       ? kernels::Element::float16
-         : type == at::kBFloat16 ? kernels::Element::bfloat16
-                                 : kernels::Element::float32;
-}
 
 // Runs `body(first row, rows, codes)` over all blocks of rows, in parallel. The codes are a byte each, those of a row
 // count_groups(k) * 32 with zeros behind column k.

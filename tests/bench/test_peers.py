@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 import xml.etree.ElementTree
 
@@ -16,6 +17,7 @@ import goals
 import protocol
 import report
 from contest import LOAD, Cell, Samples
+from kept import Kept
 
 PREFILL = Cell("prefill 512", "prefill", {"tokens": 512})
 DECODE = Cell("decode at 0", "decode", {"depth": 0, "tokens": 32, "sequences": 1})
@@ -111,27 +113,38 @@ class Report(unittest.TestCase):
         found = {"nuri": samples(prefill_512=[300, 310, 290], decode_at_0=[24, 25, 26], load=[0.05]),
                  "llama.cpp": samples(prefill_512=[100, 100, 100], decode_at_0=[25, 25, 25], load=[1])}
         found["llama.cpp"].reasons["picture"] = "this model has no mmproj.gguf"
-        return report.Contest("model <x>", "bf16", [LOAD, PREFILL, DECODE, PICTURE], found, WORK)
+        return report.Contest("model <x>", "bf16", [LOAD, PREFILL, DECODE, PICTURE], found, WORK, LIMITS, "Yesterday.",
+                              {"decode at 0": [[71.5, "few_rows_product"]]})
 
     def test_what_is_missed(self):
-        missed = {cell.name: words for cell, words in self.contest().missed(LIMITS)}
+        missed = {cell.name: words for cell, words in self.contest().missed()}
         self.assertEqual(set(missed), {"decode at 0", "prefill 512"})
         self.assertIn("1.00x of llama.cpp, wanted 1.08x", missed["decode at 0"])
         self.assertIn("60 % of the machine's limit, wanted 85 %", missed["prefill 512"])
 
     def test_markdown(self):
-        accuracy = {("trained", True): {("nuri", "int8"): {"kl": 1.5e-4, "kl_99": 2e-3, "equal_top": 0.995,
-                                                           "relative_error": 0.01}},
-                    ("random", False): {("openvino", "int4"): {"error": "it broke"}}}
-        profiles = {("model <x>", "bf16", "decode at 0"): [(71.5, "few_rows_product")]}
-        text = report.markdown({"processor": "P"}, LIMITS, [self.contest()], accuracy, profiles)
+        accuracy = [{"model": "trained", "trained": True, "program": "nuri", "weights": "int8", "kl": 1.5e-4,
+                     "kl_99": 2e-3, "equal_top": 0.995, "relative_error": 0.01},
+                    {"model": "random", "trained": False, "program": "openvino", "weights": "int4",
+                     "error": "it broke"}]
+        text = report.markdown({"processor": "P"}, [self.contest()], accuracy)
         for words in ("| prefill 512, tokens/s | 300 (290 - 310) | 100 (100 - 100): 3.00x | 60 % |",
                       "| load, s | 0.05 | 1: 20.00x |  |", "- picture: llama.cpp: this model has no mmproj.gguf",
-                      "1.50e-04 (99 %: 2.00e-03)", "99.50 %", "it broke", "71.5 %  few_rows_product",
+                      "1.50e-04 (99 %: 2.00e-03)", "99.50 %", "it broke", "71.5 %  few_rows_product", "Yesterday.",
                       "| reading memory |  | 40.0 | 50.0 | GB/s |"):
             self.assertIn(words, text)
         for line in re.findall(r"(?m)^\|.*$", text):  # whole tables
             self.assertTrue(line.endswith("|"), line)
+
+    def test_kept(self):
+        with tempfile.TemporaryDirectory() as folder:
+            kept = Kept(pathlib.Path(folder))
+            self.assertIsNone(kept.contest("model <x>", "bf16"))
+            self.assertIsNone(kept.accuracy("model <x>"))
+            kept.keep_accuracy("model <x>", [{"kl": 1}])
+            kept.keep_contest(self.contest())
+            self.assertEqual(kept.contest("model <x>", "bf16"), self.contest())
+            self.assertEqual(kept.accuracy("model <x>"), [{"kl": 1}])
 
     def test_plot(self):
         root = xml.etree.ElementTree.fromstring(report.plot([self.contest()]))

@@ -7,25 +7,25 @@
 namespace nuri {
 namespace {
 
-constexpr double kEpsilon = 1e-5;
+constexpr double kResamplerEpsilon = 1e-5;
 
 }  // namespace
 
 PerceiverResampler::Layer::Layer(const WeightView& weights, const ConnectorConfig& config)
-    : patch_norm(weights / "norm_media", config.in, kEpsilon),
-      latent_norm(weights / "norm_latents", config.in, kEpsilon),
+    : patch_norm(weights / "norm_media", config.in, kResamplerEpsilon),
+      latent_norm(weights / "norm_latents", config.in, kResamplerEpsilon),
       query(weights / "q_proj", config.in, config.in, false),
       key(weights / "k_proj", config.in, config.in, false),
       value(weights / "v_proj", config.in, config.in, false),
       output(weights / "o_proj", config.in, config.in, false),
-      feed_norm(weights / "norm_feed_forward", config.in, kEpsilon),
+      feed_norm(weights / "norm_feed_forward", config.in, kResamplerEpsilon),
       feed_in(weights / "fc1", config.in, config.hidden, false),
       feed_out(weights / "fc2", config.hidden, config.in, false) {}
 
 PerceiverResampler::PerceiverResampler(const WeightView& weights, const ConnectorConfig& config)
     : heads_(config.heads),
       latents_(weights.get("latents", {1, config.queries, config.in})),
-      norm_(weights / "norm", config.in, kEpsilon),
+      norm_(weights / "norm", config.in, kResamplerEpsilon),
       projection_(weights / "projection", config.in, config.out, true) {
   for (int64_t layer = 0; layer < config.depth; ++layer) layers_.emplace_back(weights / "layers" / layer, config);
 }

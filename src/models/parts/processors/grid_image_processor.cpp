@@ -8,7 +8,7 @@ namespace nuri {
 namespace {
 
 constexpr const char* kType = "GotOcr2ImageProcessor";
-constexpr int64_t kMostPixels = 100'000'000;
+constexpr int64_t kMostCellPixels = 100'000'000;
 
 int64_t read_count(const ConfigReader& reader, const char* key, int64_t fallback) {
   int64_t count = reader.optional(key, fallback);
@@ -42,10 +42,10 @@ void GridImageProcessor::append_tiles(const Image& picture, std::vector<Image>& 
   }
   TileRule::Grid grid = grid_of(rgb.width, rgb.height);
   int64_t cells = grid.columns * grid.rows;
-  if (height_ > kMostPixels / width_ / cells)
+  if (height_ > kMostCellPixels / width_ / cells)
     throw Error(ErrorKind::resource,
                 fmt::format("picture of {}x{}: found {} tiles of {}x{}, expected at most {} pixels", rgb.width,
-                            rgb.height, cells, width_, height_, kMostPixels));
+                            rgb.height, cells, width_, height_, kMostCellPixels));
   Resample resample = tile_processor_.config().resample;
   cut_into_tiles(resize(rgb, grid.columns * width_, grid.rows * height_, resample), width_, height_, tiles);
   if (rule_.tiles_in(grid) > cells) tiles.push_back(resize(rgb, width_, height_, resample));
