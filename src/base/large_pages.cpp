@@ -10,16 +10,17 @@
 #include <fstream>
 #include <new>
 #include <string>
-#include <thread>
+#include <utility>
 
 #include "base/memory.h"
+#include "base/parallel.h"
 
 namespace nuri {
 namespace {
 
 constexpr std::size_t kPage = 2 << 20;
 // Moved at a time: few enough mappings for any model, and short to wait for.
-constexpr std::size_t kPiece = 16 * kPage;
+constexpr std::size_t kPiece = 8 * kPage, kAtOnce = 2;
 
 std::uintptr_t aligned(std::uintptr_t address) { return (address + kPage - 1) / kPage * kPage; }
 
@@ -57,48 +58,30 @@ std::shared_ptr<std::byte> allocate_in_large_pages(std::size_t bytes) {
   return {static_cast<std::byte*>(memory), [](std::byte* held) { std::free(held); }};
 }
 
-struct LargePages::Work {
-  std::span<std::byte> region;
-  std::atomic<bool> stop = false;
-  std::atomic<std::size_t> moved = 0;
-  std::thread thread;
+bool LargePages::begin() {
+  const auto first = reinterpret_cast<std::uintptr_t>(region_.data());
+  const std::uintptr_t begin = aligned(first), end = (first + region_.size()) / kPage * kPage;
+  // No more than half of what others could want.
+  const bool wanted =
+      begin < end && system_has_large_pages() && available_memory().bytes / 2 >= static_cast<int64_t>(region_.size());
+  if (wanted) left_ = region_.subspan(begin - first, end - begin);
+  return wanted;
+}
 
-  void run() {
-    const auto first = reinterpret_cast<std::uintptr_t>(region.data());
-    const std::uintptr_t begin = aligned(first), end = (first + region.size()) / kPage * kPage;
-    // No more than half of what others could want.
-    if (available_memory().bytes / 2 < static_cast<int64_t>(region.size())) return;
-    for (std::uintptr_t at = begin; at < end && !stop; at += kPiece) {
-      const std::size_t size = std::min<std::uintptr_t>(kPiece, end - at);
-      if (!move_piece(reinterpret_cast<std::byte*>(at), size)) return;
-      moved += size;
+bool LargePages::move_some() {
+  if (!std::exchange(begun_, true) && !begin()) return false;
+  const std::span<std::byte> now = left_.first(std::min(kAtOnce * kPiece, left_.size()));
+  const auto pieces = static_cast<int64_t>((now.size() + kPiece - 1) / kPiece);
+  std::atomic<bool> failed = false;
+  parallel_for(0, pieces, 1, [&](int64_t begin, int64_t end) {
+    for (auto at = static_cast<std::size_t>(begin); at < static_cast<std::size_t>(end); ++at) {
+      const std::size_t size = std::min(kPiece, now.size() - at * kPiece);
+      if (!move_piece(now.data() + at * kPiece, size)) failed = true;
     }
-  }
-};
-
-LargePages::LargePages(std::span<std::byte> region) : work_(std::make_unique<Work>()) {
-  work_->region = region;
-  if (region.size() >= kPage && system_has_large_pages())
-    work_->thread = std::thread([work = work_.get()] { work->run(); });
+  });
+  if (!failed) moved_ += now.size();
+  left_ = failed ? std::span<std::byte>() : left_.subspan(now.size());
+  return !left_.empty();
 }
-
-LargePages::~LargePages() {
-  if (!work_) return;
-  work_->stop = true;
-  wait();
-}
-
-LargePages::LargePages(LargePages&&) noexcept = default;
-
-LargePages& LargePages::operator=(LargePages&& other) noexcept {
-  std::swap(work_, other.work_);
-  return *this;
-}
-
-void LargePages::wait() {
-  if (work_ && work_->thread.joinable()) work_->thread.join();
-}
-
-std::size_t LargePages::moved() const { return work_ ? work_->moved.load() : 0; }
 
 }  // namespace nuri

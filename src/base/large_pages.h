@@ -10,24 +10,25 @@ namespace nuri {
 // less time on finding its pages.
 std::shared_ptr<std::byte> allocate_in_large_pages(std::size_t bytes);
 
-// Moves what a private mapping of a file holds to large pages of this process, in the background, piece by piece at the
-// same addresses, so that readers notice nothing but speed. Whoever writes to the region must not begin before. It ends
-// early, and harmlessly, where the system has no large pages or memory is short.
+// Moves what a private mapping of a file holds to large pages of this process, piece by piece at the same addresses.
+// Whoever writes to the region must not begin before it is done. It ends early, and harmlessly, where the system has no
+// large pages or memory is short.
 class LargePages {
  public:
-  explicit LargePages(std::span<std::byte> region);
-  ~LargePages();  // stops within a piece
-  LargePages(LargePages&&) noexcept;
-  LargePages& operator=(LargePages&&) noexcept;
+  explicit LargePages(std::span<std::byte> region) : region_(region) {}
 
-  // Until all is moved that will be.
-  void wait();
+  // Moves some 32 MiB more, on all threads; false: nothing is left to move.
+  bool move_some();
   // Bytes moved so far.
-  std::size_t moved() const;
+  std::size_t moved() const { return moved_; }
 
  private:
-  struct Work;
-  std::unique_ptr<Work> work_;
+  bool begin();
+
+  std::span<std::byte> region_;
+  std::span<std::byte> left_;  // whole large pages
+  bool begun_ = false;
+  std::size_t moved_ = 0;
 };
 
 }  // namespace nuri

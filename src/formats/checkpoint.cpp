@@ -132,8 +132,10 @@ std::span<std::byte> Checkpoint::data(const TensorInfo& tensor) const { return s
 
 const fs::path& Checkpoint::file_of(const TensorInfo& tensor) const { return shard_of(tensor).path(); }
 
-void Checkpoint::use_large_pages() {
-  for (const SafetensorsFile& file : files_) large_pages_.emplace_back(file.bytes());
+bool Checkpoint::move_to_large_pages() {
+  if (large_pages_.empty())
+    for (const SafetensorsFile& file : files_) large_pages_.emplace_back(file.bytes());
+  return std::ranges::any_of(large_pages_, [](LargePages& pages) { return pages.move_some(); });
 }
 
 bool Checkpoint::holds(std::span<const std::byte> bytes) const {

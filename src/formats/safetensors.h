@@ -86,8 +86,8 @@ class Checkpoint {
   // As given to open().
   const std::filesystem::path& path() const { return path_; }
 
-  // For who reads all tensors again and again: see LargePages.
-  void use_large_pages();
+  // For who reads all tensors again and again: LargePages::move_some of the files.
+  bool move_to_large_pages();
 
  private:
   Checkpoint(std::filesystem::path path, std::vector<SafetensorsFile> files);
@@ -103,7 +103,7 @@ class Checkpoint {
   std::vector<TensorInfo> tensors_;
   std::unordered_map<std::string_view, Place> by_name_;
   size_t total_bytes_ = 0;
-  std::vector<LargePages> large_pages_;  // behind the files: ends before they do
+  std::vector<LargePages> large_pages_;  // of the files; empty: nobody has asked yet
 };
 
 // A tensor to write: `data` points to the product of `shape` times size_of(dtype) bytes, row-major.

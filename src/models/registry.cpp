@@ -168,7 +168,7 @@ OpenedModel open_model(const std::filesystem::path& folder, const LoadOptions& o
   WeightView weights(store);
   auto model = family.make(config, weights);
   store->expect_all_taken();
-  store->use_large_pages();
+  model->tend_by(store->large_pages());
   return {std::move(model), weights.ledger()};
 }
 

@@ -388,8 +388,8 @@ void CheckpointStore::expect_room() const {
   expect_memory(bytes, folder_.string() + ": the weights", arithmetic);
 }
 
-void CheckpointStore::use_large_pages() {
-  if (coded_ && !coded_->has_canonical_names()) return;  // whose codes are copies
+std::function<bool()> CheckpointStore::large_pages() const {
+  if (coded_ && !coded_->has_canonical_names()) return {};  // whose codes are copies
   const auto is_view = [&](const TensorInfo& info) {
     return !options_.dtype || file_dtype(*options_.dtype) == info.dtype;
   };
@@ -398,7 +398,8 @@ void CheckpointStore::use_large_pages() {
     all += static_cast<int64_t>(source.info.size);
     if (is_view(source.info)) views += static_cast<int64_t>(source.info.size);
   }
-  if (options_.device.is_cpu() && !options_.coding && (coded_ || 2 * views > all)) checkpoint_->use_large_pages();
+  if (!options_.device.is_cpu() || options_.coding || (!coded_ && 2 * views <= all)) return {};
+  return [checkpoint = checkpoint_] { return checkpoint->move_to_large_pages(); };
 }
 
 at::Tensor ShapeStore::take(const std::string& name, at::IntArrayRef shape, const Init&) {

@@ -4,6 +4,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -59,9 +60,9 @@ class FileStore : public WeightStore {
   // Throws Error(resource), with the arithmetic, when the weights that must be copied do not fit into memory.
   // Mapped ones cost page cache only, which gives way.
   virtual void expect_room() const = 0;
-  // For a model that stays: moves the weights that are views of the files to large pages (LargePages), if most of them
-  // are.
-  virtual void use_large_pages() {}
+  // For a model that stays: what moves the weights that are views of the files to large pages (LargePages::move_some),
+  // if most of them are; else nothing.
+  virtual std::function<bool()> large_pages() const { return {}; }
 };
 
 // Those of a GGUF file, or of a checkpoint with these rules of names.
@@ -86,7 +87,7 @@ class CheckpointStore : public FileStore {
   void expect_all_taken() const override;
   void expect_room() const override;
 
-  void use_large_pages() override;
+  std::function<bool()> large_pages() const override;
 
  private:
   // Which rows of a published tensor [groups * total * n, ...] a canonical name stands for: [begin, begin + share) * n

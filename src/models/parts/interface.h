@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,11 +40,17 @@ class Model {
   virtual int64_t idle_parameters() const { return 0; }
   // Beginnings of the names of weights that the family's own training keeps as they were; the rest is trained.
   virtual std::vector<std::string> frozen_parts() const { return {}; }
+  // Work that later runs profit from, done a little at a time while nobody waits; false: nothing is left.
+  bool tend() { return tend_ && tend_(); }
+  void tend_by(std::function<bool()> work) { tend_ = std::move(work); }
   // Where the runs that follow show their work; null: nowhere. The tap must outlive them.
   void show(Tap* tap) { tap_ = tap; }
 
  protected:
   Tap* tap_ = nullptr;
+
+ private:
+  std::function<bool()> tend_;
 };
 
 // A model that looks at pictures.
