@@ -2,6 +2,7 @@
 // one thread and with all. Prints one JSON object; bench/peers divides by these. Instruction sets are chosen as the
 // program runs.
 #include <immintrin.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <thread>
@@ -124,20 +126,37 @@ double products(int threads, int64_t (*work)()) {
   return rate(threads, [&](int) { return static_cast<double>(work() * kSteps); });
 }
 
-// Every thread reads its part of 1 GiB, which no cache holds.
+// Each adds up `size` bytes, in multiples of 1 KiB.
+#define READING(name, sets, type, load, add)                                                       \
+  __attribute__((target(sets))) void name(const char* data, size_t size) {                         \
+    type sums[8] = {};                                                                             \
+    constexpr size_t kLane = sizeof(type), kRound = 8 * kLane;                                     \
+    for (size_t i = 0; i + kRound <= size; i += kRound) {                                          \
+      for (size_t line = 0; line < kRound; line += 64) __builtin_prefetch(data + i + 4096 + line); \
+      _Pragma("GCC unroll 8") for (size_t j = 0; j < 8; ++j) sums[j] =                             \
+          add(sums[j], load(reinterpret_cast<const type*>(data + i + j * kLane)));                 \
+    }                                                                                              \
+    for (auto& sum : sums) keep(sum);                                                              \
+  }
+
+READING(read_avx512, "avx512f", __m512i, _mm512_loadu_si512, _mm512_add_epi64)
+READING(read_avx2, "avx2", __m256i, _mm256_loadu_si256, _mm256_add_epi64)
+
+// Every thread reads its part of 1 GiB, which no cache holds, from large pages where the system has them.
 double reading(int threads) {
-  constexpr size_t kWords = (size_t{1} << 30) / sizeof(uint64_t);
-  static std::vector<uint64_t> memory(kWords, 1);
-  size_t part = kWords / static_cast<size_t>(threads);
+  constexpr size_t kBytes = size_t{1} << 30, kPage = size_t{1} << 21;
+  static char* const memory = [] {
+    auto* found = static_cast<char*>(std::aligned_alloc(kPage, kBytes));
+    if (found == nullptr) std::abort();
+    ::madvise(found, kBytes, MADV_HUGEPAGE);
+    std::memset(found, 1, kBytes);
+    return found;
+  }();
+  const auto read = __builtin_cpu_supports("avx512f") ? read_avx512 : read_avx2;
+  const size_t part = kBytes / static_cast<size_t>(threads) / 1024 * 1024;
   return rate(threads, [&](int index) {
-    const uint64_t* data = memory.data() + part * static_cast<size_t>(index);
-    uint64_t sums[8] = {};
-    for (size_t i = 0; i + 64 <= part; i += 64) {
-      __builtin_prefetch(data + i + 512);
-      for (size_t j = 0; j < 64; ++j) sums[j % 8] += data[i + j];
-    }
-    keep(sums);
-    return static_cast<double>(part * sizeof(uint64_t));
+    read(memory + part * static_cast<size_t>(index), part);
+    return static_cast<double>(part);
   });
 }
 
