@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "kernels/convert.h"
 #include "kernels/dispatch.h"
+#include "kernels/factors.h"
 
 namespace nuri::kernels {
 namespace {
@@ -31,34 +32,14 @@ void check(int64_t m, int64_t k, const ConstRows& x, const FewRowsFactor& factor
   check_stride("y", m, factor.y.stride, factor.n);
 }
 
-FewRows job_of(const FewRowsFactor& factor, int64_t m, int64_t k, const float* packed) {
-  FewRows job{};
-  job.m = m;
-  job.k = k;
-  job.x = packed;
-  job.w = factor.w.data;
-  job.w_stride = factor.w.stride;
-  job.y = factor.y.data;
-  job.y_stride = factor.y.stride;
-  job.bias = factor.bias.data;
-  job.w_type = factor.w.type;
-  job.y_type = factor.y.type;
-  job.bias_type = factor.bias.type;
-  return job;
-}
-
 constexpr int64_t kGroup = 8;  // rows of w; threads get whole groups
-int64_t count_groups(const FewRowsFactor& factor) { return (factor.n + kGroup - 1) / kGroup; }
 
 }  // namespace
 
 void few_rows_products(int64_t m, int64_t k, ConstRows x, std::span<const FewRowsFactor> factors) {
-  int64_t groups = 0;
-  for (const FewRowsFactor& factor : factors) {
-    check(m, k, x, factor);
-    groups += count_groups(factor);
-  }
-  if (m == 0 || groups == 0) return;
+  for (const FewRowsFactor& factor : factors)
+    check_with_gate("few_rows_products", factor, [&](const FewRowsFactor& one) { check(m, k, x, one); });
+  if (m == 0) return;
 
   static thread_local std::vector<float> scratch;
   scratch.resize(static_cast<std::size_t>(m * packed_length(k)));
@@ -69,19 +50,21 @@ void few_rows_products(int64_t m, int64_t k, ConstRows x, std::span<const FewRow
   constexpr int64_t kLeastWork = 1 << 16;
   const auto kernel = NURI_KERNEL(few_rows);
   const int64_t work = std::max<int64_t>(1, m * k * kGroup);
-  parallel_for(0, groups, (kLeastWork + work - 1) / work, [&](int64_t begin, int64_t end) {
-    for (const FewRowsFactor& factor : factors) {
-      const int64_t held = count_groups(factor), last = std::min(end, held);
-      if (begin < last) kernel(job_of(factor, m, k, packed), begin * kGroup, std::min(last * kGroup, factor.n));
-      begin = std::max<int64_t>(begin - held, 0);
-      end -= held;
-      if (end <= 0) return;
-    }
-  });
+  over_factors(factors, kGroup, (kLeastWork + work - 1) / work,
+               [&](const FewRowsFactor& factor, int64_t first, int64_t last) {
+                 run_behind_gate(
+                     factor, m, kGroup, first, last,
+                     [&](const FewRowsFactor& one) -> FewRows {
+                       return {{one.y, one.epilogue}, m, k, packed, one.w.data, one.w.stride, one.w.type};
+                     },
+                     [&](const FewRows& job, int64_t begin, int64_t end) {
+                       kernel(job, begin * kGroup, std::min(end * kGroup, factor.n));
+                     });
+               });
 }
 
 void few_rows_product_by_columns(int64_t m, int64_t n, int64_t k, ConstRows x, ConstRows w, Rows y, ConstVector bias) {
-  check(m, k, x, {n, {w.data, w.type, k}, y, bias});
+  check(m, k, x, {n, {w.data, w.type, k}, y});
   check_stride("w", k, w.stride, n);
   if (m == 0 || n == 0) return;
   const auto at = [](const auto* data, int64_t elements, Element type) {
@@ -111,7 +94,7 @@ void few_rows_product_by_columns(int64_t m, int64_t n, int64_t k, ConstRows x, C
 }
 
 void few_rows_product(int64_t m, int64_t n, int64_t k, ConstRows x, ConstRows w, Rows y, ConstVector bias) {
-  const FewRowsFactor factor{n, w, y, bias};
+  const FewRowsFactor factor{n, w, y, {bias}};
   few_rows_products(m, k, x, {&factor, 1});
 }
 

@@ -3,38 +3,25 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/element.h"
+#include "kernels/epilogue.h"
 
 namespace nuri::kernels {
 
-// Rows in memory: row i begins `stride` elements after row i - 1. Any alignment.
-struct ConstRows {
-  const void* data;
-  Element type;
-  int64_t stride;
-};
-struct Rows {
-  void* data;
-  Element type;
-  int64_t stride;
-};
-struct ConstVector {
-  const void* data = nullptr;
-  Element type = Element::float32;
-};
-
-// One of several products of the same rows x: w [n, k] and perhaps bias [n] give y [m, n].
+// One of several products of the same rows x: w [n, k] and what comes behind it give y [m, n].
 struct FewRowsFactor {
   int64_t n;
   ConstRows w;
   Rows y;
-  ConstVector bias = {};
+  Epilogue epilogue = {};
+  // Another weight of this size and kind, whose result multiplies this one's, which then joins nothing else; its own y
+  // is not written.
+  const FewRowsFactor* gate = nullptr;
 };
 
-// For each factor y[m, n] = sum_k x[m, k] w[n, k] (+ bias[n]), with w as it lies in a checkpoint. Products and sums are
-// float32 whatever the types; y is rounded once. Each weight is read from memory once, for up to 8 rows of x from
-// registers, for more from the cache: the product for decoding, where m is 1 to 16. It stays right for any m, but a
-// packed product overtakes it from about 16 rows on. Parallel over the rows of all w together, so that threads meet
+// For each factor y[m, n] = sum_k x[m, k] w[n, k] and its epilogue, with w as it lies in a checkpoint. Products and
+// sums are float32 whatever the types; y is rounded once. Each weight is read from memory once, for up to 8 rows of x
+// from registers, for more from the cache: the product for decoding, where m is 1 to 16. It stays right for any m, but
+// a packed product overtakes it from about 16 rows on. Parallel over the rows of all w together, so that threads meet
 // once, not once a factor; the result does not depend on the number of threads. Throws Error(internal) for negative
 // sizes or strides shorter than a row.
 void few_rows_products(int64_t m, int64_t k, ConstRows x, std::span<const FewRowsFactor> factors);

@@ -4,15 +4,13 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <type_traits>
 
 #include "base/error.h"
-#include "base/parallel.h"
 #include "kernels/cpu.h"
+#include "kernels/factors.h"
 #include "kernels/isa/jobs.h"
 #include "kernels/isa/quantized_blocks.h"
 #include "kernels/quantized.h"
-#include "kernels/scratch.h"
 
 namespace nuri::kernels {
 namespace {
@@ -50,50 +48,21 @@ void check(int64_t m, int64_t k, const ConstRows& x, std::span<const QuantizedFa
     fail(fmt::format("sizes: found m {}, k {}, expected k of 1 to {}", m, k, kMostColumns));
   if (m > 1 && x.stride < k) fail("x: found a stride that is shorter than a row");
   for (const QuantizedFactor& factor : factors) {
-    if (factor.n < 0 || (m > 1 && factor.y.stride < factor.n)) fail("y: found a stride that is shorter than a row");
-    if ((factor.coding == Coding::int8_rows) != (factors[0].coding == Coding::int8_rows))
-      fail("found int8_rows beside another coding, for which x is rounded otherwise");
+    check_with_gate("quantized_products", factor, [&](const QuantizedFactor& one) {
+      if (one.n < 0 || (m > 1 && one.y.stride < one.n)) fail("y: found a stride that is shorter than a row");
+      if ((one.coding == Coding::int8_rows) != (factors[0].coding == Coding::int8_rows))
+        fail("found int8_rows beside another coding, for which x is rounded otherwise");
+    });
   }
 }
 
 constexpr int64_t kLeastWork = 1 << 16;
 
-template <class Data>
-Data* row_of(Data* data, int64_t row, int64_t stride, Element type) {
-  using Byte = std::conditional_t<std::is_const_v<Data>, const std::byte, std::byte>;
-  return static_cast<Byte*>(data) + row * stride * element_bytes(type);
-}
-
 // Of rows of y from `first` on.
 CodedFactor coded(const QuantizedFactor& factor, int64_t k, int64_t first) {
   const auto* codes = static_cast<const uint8_t*>(factor.packed);
-  return {factor.n,
-          factor.coding,
-          codes,
-          codes + count_panels(factor.n) * count_groups(k) * group_code_bytes(factor.coding),
-          row_of(factor.y.data, first, factor.y.stride, factor.y.type),
-          factor.y.stride,
-          factor.bias.data,
-          factor.y.type,
-          factor.bias.type,
-          factor.bend};
-}
-
-// Calls body(factor, begin, end) for the parts of all factors, `rows` rows of a weight each, over the threads.
-template <class Body>
-void over_rows(std::span<const QuantizedFactor> factors, int64_t rows, int64_t grain, const Body& body) {
-  const auto parts = [&](const QuantizedFactor& factor) { return (factor.n + rows - 1) / rows; };
-  int64_t count = 0;
-  for (const QuantizedFactor& factor : factors) count += parts(factor);
-  parallel_for(0, count, grain, [&](int64_t begin, int64_t end) {
-    for (const QuantizedFactor& factor : factors) {
-      const int64_t held = parts(factor), last = std::min(end, held);
-      if (begin < last) body(factor, begin, last);
-      begin = std::max<int64_t>(begin - held, 0);
-      end -= held;
-      if (end <= 0) return;
-    }
-  });
+  return {result_from(first, factor.y, factor.epilogue), factor.n, factor.coding, codes,
+          codes + count_panels(factor.n) * count_groups(k) * group_code_bytes(factor.coding)};
 }
 
 void few_rows(const Functions& run, int64_t m, int64_t k, const ConstRows& x,
@@ -109,10 +78,15 @@ void few_rows(const Functions& run, int64_t m, int64_t k, const ConstRows& x,
                [&](int64_t begin, int64_t end) { run.round_rows(rows, begin, end); });
 
   const int64_t work = m * k * kPanelRows;
-  over_rows(factors, kPanelRows, (4 * kLeastWork + work - 1) / work,
-            [&](const QuantizedFactor& factor, int64_t begin, int64_t end) {
-              run.product({coded(factor, k, 0), rows}, begin, end);
-            });
+  over_factors(factors, kPanelRows, (4 * kLeastWork + work - 1) / work,
+               [&](const QuantizedFactor& factor, int64_t begin, int64_t end) {
+                 run_behind_gate(
+                     factor, m, kPanelRows, begin, end,
+                     [&](const QuantizedFactor& one) -> QuantizedProduct {
+                       return {coded(one, k, 0), rows};
+                     },
+                     run.product);
+               });
 }
 
 // Rows [first, first + m) of x and y.
@@ -129,10 +103,15 @@ void blocked_rows(const Functions& run, int64_t first, int64_t m, int64_t k, con
   parallel_for(0, rows.groups(), std::max<int64_t>(1, kLeastWork / (16 * k)),
                [&](int64_t begin, int64_t end) { run.round_blocks(rows, begin, end); });
 
-  over_rows(factors, kSlabRows, 1, [&](const QuantizedFactor& factor, int64_t begin, int64_t end) {
+  over_factors(factors, kSlabRows, 1, [&](const QuantizedFactor& factor, int64_t begin, int64_t end) {
     static thread_local Scratch own;
     auto* totals = reinterpret_cast<float*>(own.of(rows.groups() * 16 * kSlabRows * 4));
-    run.blocked_product({coded(factor, k, first), rows, totals}, begin, end);
+    run_behind_gate(
+        factor, m, kSlabRows, begin, end,
+        [&](const QuantizedFactor& one) -> BlockedProduct {
+          return {coded(one, k, first), rows, totals};
+        },
+        run.blocked_product);
   });
 }
 

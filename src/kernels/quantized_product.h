@@ -2,20 +2,21 @@
 
 #include <span>
 
-#include "kernels/bend.h"
 #include "kernels/coding.h"
-#include "kernels/few_rows.h"
+#include "kernels/epilogue.h"
 
 namespace nuri::kernels {
 
-// One of several products of the same rows x: a packed weight [n, k] and perhaps bias [n] give y [m, n].
+// One of several products of the same rows x: a packed weight [n, k] and what comes behind it give y [m, n].
 struct QuantizedFactor {
   int64_t n;
   Coding coding;
   const void* packed;
   Rows y;
-  ConstVector bias = {};
-  Bend bend = Bend::none;
+  Epilogue epilogue = {};
+  // Another weight of this size and kind, whose result multiplies this one's, which then joins nothing else; its own y
+  // is not written.
+  const QuantizedFactor* gate = nullptr;
 };
 
 // Up to so many rows of x, each is rounded by groups of 32 columns, or with int8_rows whole, and multiplied by the
@@ -26,7 +27,7 @@ constexpr int64_t kCodedFewRows = 16;
 // 1/254 of its block's greatest.
 constexpr int64_t kCodedBlock = 512;
 
-// For each factor y[m, n] = bend(sum_k x[m, k] w[n, k] (+ bias[n])). Rows of x are rounded to 8 bits first, each by
+// For each factor y[m, n] = sum_k x[m, k] w[n, k] and its epilogue. Rows of x are rounded to 8 bits first, each by
 // itself, as told above; products of codes are summed exactly, groups or blocks of them in float32. Parallel over the
 // rows of all weights together; the result depends neither on the number of threads nor, but for the two ways above, on
 // what other rows x has. A number that is not finite spoils its group, block or row, and so the result. Throws

@@ -73,9 +73,7 @@ Experts::Expert Experts::cut(const at::Tensor& gate_up, const at::Tensor& down) 
 }
 
 at::Tensor Experts::run(const Expert& expert, const at::Tensor& x) const {
-  ops::Factor factors[] = {expert.gate, expert.up};
-  auto wide = ops::linears(x, factors);
-  return ops::linears(ops::gated(wide[0], wide[1], shape_.activation), {&expert.down, 1})[0];
+  return ops::linears(ops::linear_gated(x, expert.gate, expert.up, shape_.activation), {&expert.down, 1})[0];
 }
 
 at::Tensor Experts::operator()(const at::Tensor& gathered, const Dispatch& dispatch) const {

@@ -59,11 +59,6 @@ GatedMlp::GatedMlp(const WeightView& weights, int64_t width, int64_t hidden, ops
       down_(weights / "down_proj", hidden, width, bias),
       activation_(activation) {}
 
-at::Tensor GatedMlp::operator()(const at::Tensor& x) const {
-  auto wide = Linear::together(x, {&gate_, &up_});
-  return down_(ops::gated(wide[0], wide[1], activation_));
-}
-
 QkvProjection::QkvProjection(const WeightView& weights, const Shape& shape, double deviation, const Names& names)
     : query_(weights / names.query, shape.width, shape.heads * shape.head_dim, shape.bias, deviation),
       key_(weights / names.key, shape.width, shape.kv_heads * shape.head_dim, shape.bias, deviation),

@@ -21,6 +21,12 @@ class Linear {
   at::Tensor activated(const at::Tensor& x, ops::Activation activation) const {
     return ops::linear_activated(x, factor_, activation);
   }
+  // other + y
+  at::Tensor added(const at::Tensor& x, const at::Tensor& other) const { return ops::linear_added(x, factor_, other); }
+  // activation(gate(x)) * y
+  at::Tensor gated(const at::Tensor& x, const Linear& gate, ops::Activation activation) const {
+    return ops::linear_gated(x, gate.factor_, factor_, activation);
+  }
   // Each of several layers' outputs for the same x: one call where one kernel can make them all.
   static std::vector<at::Tensor> together(const at::Tensor& x, std::initializer_list<const Linear*> layers);
 
@@ -79,7 +85,11 @@ class RmsNorm {
 class GatedMlp {
  public:
   GatedMlp(const WeightView& weights, int64_t width, int64_t hidden, ops::Activation activation, bool bias);
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& x) const { return down_(up_.gated(x, gate_, activation_)); }
+  // other + the same
+  at::Tensor added(const at::Tensor& x, const at::Tensor& other) const {
+    return down_.added(up_.gated(x, gate_, activation_), other);
+  }
 
  private:
   Linear gate_, up_, down_;

@@ -18,12 +18,18 @@ namespace {
 
 std::atomic<ProductObserver*> observer{nullptr};
 
-void tell(const at::Tensor& x, std::span<const Factor> factors) {
-  if (auto* watching = observer.load(std::memory_order_relaxed)) watching->see(x, factors);
+void tell(const at::Tensor& x, std::span<const Factor> factors, const Factor* gate = nullptr) {
+  auto* watching = observer.load(std::memory_order_relaxed);
+  if (!watching) return;
+  std::vector<Factor> all(factors.begin(), factors.end());
+  if (gate) all.push_back(*gate);
+  watching->see(x, all);
 }
 
 // Up to here a product is bound by reading the weights once.
 constexpr int64_t kFewRows = 16;
+// Matrix tiles read the weight slower, and are faster from more than so many rows on.
+constexpr int64_t kFewRowsBesideTiles = 8;
 // Bytes of float32 weights made at a time: small enough for a third-level cache, large enough that packing x anew for
 // each block costs little (blocks of 4 MiB were a sixth slower at 8192 columns).
 constexpr int64_t kBlockBytes = 16 << 20;
@@ -39,27 +45,69 @@ kernels::ConstVector vector_of(const at::Tensor& bias) {
   return bias.defined() ? kernels::ConstVector{bias.const_data_ptr(), element_of(bias)} : kernels::ConstVector{};
 }
 
-// x [..., K] in whatever shape, its rows one after the other in memory.
-std::vector<at::Tensor> few_rows(const at::Tensor& x, std::span<const Factor> factors) {
-  int64_t m = count_rows(x), k = x.size(-1);
+// What comes behind a product, besides its bias.
+struct Behind {
+  kernels::Bend bend = kernels::Bend::none;
+  at::Tensor added = {};         // [..., N]
+  const Factor* gate = nullptr;  // its bent product multiplies this one's, which is not bent itself
+};
+
+kernels::Epilogue epilogue_of(const Factor& factor, kernels::Bend bend, const at::Tensor& added) {
+  kernels::Epilogue epilogue{vector_of(factor.bias), bend};
+  if (added.defined()) {
+    epilogue.join = kernels::Join::plus;
+    epilogue.other = {added.const_data_ptr(), element_of(added), added.size(-1)};
+  }
+  return epilogue;
+}
+
+// Each factor's product of x [..., K], its rows one after the other in memory: `job_of` tells a kernel of a factor but
+// for its result, and `run` runs it on several.
+template <class Job, class JobOf, class Run>
+std::vector<at::Tensor> products_by(const at::Tensor& x, std::span<const Factor> factors, const Behind& behind,
+                                    const JobOf& job_of, const Run& run) {
   std::vector<int64_t> shape = x.sizes().vec();
   std::vector<at::Tensor> products;
-  std::vector<kernels::FewRowsFactor> jobs;
-  for (const auto& [weight, bias, packed] : factors) {
-    int64_t n = shape.back() = weight.size(0);
-    at::Tensor& y = products.emplace_back(at::empty(shape, x.options()));
-    kernels::ConstRows rows{x.const_data_ptr(), element_of(x), k};
-    kernels::Rows found{y.mutable_data_ptr(), element_of(y), n};
-    if (lies_by_columns(weight)) {
-      kernels::ConstRows w{weight.const_data_ptr(), element_of(weight), weight.stride(1)};
-      kernels::few_rows_product_by_columns(m, n, k, rows, w, found, vector_of(bias));
-    } else {
-      kernels::ConstRows w{weight.const_data_ptr(), element_of(weight), weight.stride(0)};
-      jobs.push_back({n, w, found, vector_of(bias)});
-    }
+  std::vector<Job> jobs;
+  Job gate{};
+  if (behind.gate) {
+    gate = job_of(*behind.gate);
+    gate.epilogue = epilogue_of(*behind.gate, behind.bend, {});
   }
-  kernels::few_rows_products(m, k, {x.const_data_ptr(), element_of(x), k}, jobs);
+  for (const Factor& factor : factors) {
+    Job& job = jobs.emplace_back(job_of(factor));
+    shape.back() = job.n;
+    at::Tensor& y = products.emplace_back(at::empty(shape, x.options()));
+    job.y = {y.mutable_data_ptr(), element_of(y), job.n};
+    job.epilogue = epilogue_of(factor, behind.gate ? kernels::Bend::none : behind.bend, behind.added);
+    job.gate = behind.gate ? &gate : nullptr;
+  }
+  run(std::span<const Job>(jobs));
   return products;
+}
+
+kernels::ConstRows rows_of(const at::Tensor& x) { return {x.const_data_ptr(), element_of(x), x.size(-1)}; }
+
+std::vector<at::Tensor> few_rows(const at::Tensor& x, std::span<const Factor> factors, const Behind& behind = {}) {
+  return products_by<kernels::FewRowsFactor>(
+      x, factors, behind,
+      [](const Factor& factor) -> kernels::FewRowsFactor {
+        return {factor.weight.size(0), rows_of(factor.weight), {}};
+      },
+      [&](std::span<const kernels::FewRowsFactor> jobs) {
+        kernels::few_rows_products(count_rows(x), x.size(-1), rows_of(x), jobs);
+      });
+}
+
+at::Tensor few_rows_by_columns(const at::Tensor& x, const Factor& factor) {
+  const at::Tensor& weight = factor.weight;
+  std::vector<int64_t> shape = x.sizes().vec();
+  int64_t n = shape.back() = weight.size(0);
+  at::Tensor y = at::empty(shape, x.options());
+  kernels::few_rows_product_by_columns(count_rows(x), n, x.size(-1), rows_of(x),
+                                       {weight.const_data_ptr(), element_of(weight), weight.stride(1)},
+                                       {y.mutable_data_ptr(), element_of(y), n}, vector_of(factor.bias));
+  return y;
 }
 
 // The product in float32, some rows of the weight at a time, so that no whole copy of it is made.
@@ -99,46 +147,43 @@ bool fits(const at::Tensor& x, const Factor& factor) {
          (!bias.defined() || bias.is_contiguous()) && x.numel() > 0 && kernels_may_run({x, weight, bias});
 }
 
+bool fits_few_rows(const at::Tensor& x, const Factor& factor) {
+  return fits(x, factor) && factor.weight.is_contiguous();
+}
+
 bool fits_tiles(const at::Tensor& x, const Factor& factor) {
   return fits(x, factor) && x.scalar_type() == at::kBFloat16 && factor.weight.is_contiguous() &&
          kernels::tiles_fit(factor.weight.size(0), factor.weight.size(1));
 }
 
-// In matrix tiles; x [..., K], its rows one after the other in memory.
-std::vector<at::Tensor> in_tiles(const at::Tensor& x, std::span<const Factor> factors, kernels::Bend bend) {
-  constexpr auto kType = kernels::Element::bfloat16;
-  int64_t m = count_rows(x), k = x.size(-1);
-  std::vector<int64_t> shape = x.sizes().vec();
-  std::vector<at::Tensor> products;
-  std::vector<kernels::TileFactor> jobs;
-  for (const auto& [weight, bias, packed] : factors) {
-    int64_t n = shape.back() = weight.size(0);
-    at::Tensor& y = products.emplace_back(at::empty(shape, x.options()));
-    jobs.push_back({n, {weight.const_data_ptr(), kType, k}, {y.mutable_data_ptr(), kType, n}, vector_of(bias), bend});
-  }
-  kernels::tile_products(m, k, {x.const_data_ptr(), kType, k}, jobs);
-  return products;
+std::vector<at::Tensor> in_tiles(const at::Tensor& x, std::span<const Factor> factors, const Behind& behind = {}) {
+  return products_by<kernels::TileFactor>(
+      x, factors, behind,
+      [](const Factor& factor) -> kernels::TileFactor {
+        return {factor.weight.size(0), rows_of(factor.weight), {}};
+      },
+      [&](std::span<const kernels::TileFactor> jobs) {
+        kernels::tile_products(count_rows(x), x.size(-1), rows_of(x), jobs);
+      });
 }
 
 // With packed weights, all of them of one kind.
-std::vector<at::Tensor> with_codes(const at::Tensor& x, std::span<const Factor> factors,
-                                   kernels::Bend bend = kernels::Bend::none) {
-  int64_t m = count_rows(x), k = x.size(-1);
-  std::vector<int64_t> shape = x.sizes().vec();
-  std::vector<at::Tensor> products;
-  std::vector<kernels::QuantizedFactor> jobs;
-  for (const auto& [weight, bias, packed] : factors) {
-    shape.back() = packed->n;
-    at::Tensor& y = products.emplace_back(at::empty(shape, x.options()));
-    jobs.push_back({packed->n,
-                    packed->coding,
-                    packed->bytes.const_data_ptr(),
-                    {y.mutable_data_ptr(), element_of(y), packed->n},
-                    vector_of(bias),
-                    bend});
-  }
-  kernels::quantized_products(m, k, {x.const_data_ptr(), element_of(x), k}, jobs);
-  return products;
+std::vector<at::Tensor> with_codes(const at::Tensor& x, std::span<const Factor> factors, const Behind& behind = {}) {
+  return products_by<kernels::QuantizedFactor>(
+      x, factors, behind,
+      [](const Factor& factor) -> kernels::QuantizedFactor {
+        return {factor.packed->n, factor.packed->coding, factor.packed->bytes.const_data_ptr(), {}};
+      },
+      [&](std::span<const kernels::QuantizedFactor> jobs) {
+        kernels::quantized_products(count_rows(x), x.size(-1), rows_of(x), jobs);
+      });
+}
+
+int64_t rows_of_weight(const Factor& factor) { return factor.packed ? factor.packed->n : factor.weight.size(0); }
+
+// Whether one can be the other's gate.
+bool alike(const Factor& gate, const Factor& up) {
+  return !gate.packed == !up.packed && (!gate.packed || gate.packed->coding == up.packed->coding);
 }
 
 bool fits_codes(const at::Tensor& x, const Factor& factor) {
@@ -156,21 +201,39 @@ at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {
   return at::linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
 }
 
+at::Tensor product(const at::Tensor& x, const Factor& factor) {
+  if (!fits(x, factor) || count_rows(x) > kFewRows) return many_rows(x, factor);
+  const at::Tensor rows = x.contiguous();
+  return lies_by_columns(factor.weight) ? few_rows_by_columns(rows, factor) : few_rows(rows, {&factor, 1})[0];
+}
+
+// By the kernel that takes all of them, if there is one.
+std::optional<std::vector<at::Tensor>> by_kernel(const at::Tensor& x, std::span<const Factor> factors,
+                                                 const Behind& behind = {}) {
+  const auto all = [&](auto fits_one) {
+    return std::ranges::all_of(factors, [&](const Factor& factor) { return fits_one(x, factor); }) &&
+           (!behind.gate || fits_one(x, *behind.gate));
+  };
+  const bool in_numbers = all(fits_few_rows), by_tiles = in_numbers && all(fits_tiles);
+  const bool few = in_numbers && count_rows(x) <= (by_tiles ? kFewRowsBesideTiles : kFewRows), tiles = by_tiles && !few;
+  const bool codes = !in_numbers && all(fits_codes);
+  if (!few && !tiles && !codes) return {};
+  tell(x, factors, behind.gate);
+  const at::Tensor rows = x.contiguous();
+  return few     ? few_rows(rows, factors, behind)
+         : tiles ? in_tiles(rows, factors, behind)
+                 : with_codes(rows, factors, behind);
+}
+
 }  // namespace
 
 void observe_products(ProductObserver* chosen) { observer = chosen; }
 
 std::vector<at::Tensor> linears(const at::Tensor& x, std::span<const Factor> factors) {
+  if (auto products = by_kernel(x, factors)) return *std::move(products);
   tell(x, factors);
-  auto is_fit = [&](const Factor& factor) { return fits(x, factor); };
-  if (std::all_of(factors.begin(), factors.end(), is_fit) && count_rows(x) <= kFewRows)
-    return few_rows(x.is_contiguous() ? x : x.contiguous(), factors);
-  if (std::all_of(factors.begin(), factors.end(), [&](const Factor& factor) { return fits_tiles(x, factor); }))
-    return in_tiles(x.contiguous(), factors, kernels::Bend::none);
-  if (std::all_of(factors.begin(), factors.end(), [&](const Factor& factor) { return fits_codes(x, factor); }))
-    return with_codes(x.contiguous(), factors);
   std::vector<at::Tensor> products;
-  for (const Factor& factor : factors) products.push_back(many_rows(x, factor));
+  for (const Factor& factor : factors) products.push_back(product(x, factor));
   return products;
 }
 
@@ -198,8 +261,12 @@ std::optional<kernels::Bend> bend_of(Activation activation) {
       return kernels::Bend::gelu;
     case Activation::gelu_tanh:
       return kernels::Bend::gelu_tanh;
+    case Activation::quick_gelu:
+      return kernels::Bend::quick_gelu;
     case Activation::relu:
       return kernels::Bend::relu;
+    case Activation::silu:
+      return kernels::Bend::silu;
     default:
       return {};
   }
@@ -226,14 +293,8 @@ std::optional<PostOperation> post_operation(Activation activation) {
 
 at::Tensor linear_activated(const at::Tensor& x, const Factor& factor, Activation activation) {
   const auto& [weight, bias, packed] = factor;
-  auto bend = bend_of(activation);
-  if (bend && fits_codes(x, factor)) {
-    tell(x, {&factor, 1});
-    return with_codes(x.contiguous(), {&factor, 1}, *bend)[0];
-  }
-  if (bend && count_rows(x) > kFewRows && fits_tiles(x, factor)) {
-    tell(x, {&factor, 1});
-    return in_tiles(x.contiguous(), {&factor, 1}, *bend)[0];
+  if (auto bend = bend_of(activation)) {
+    if (auto products = by_kernel(x, {&factor, 1}, {.bend = *bend})) return products->front();
   }
   auto behind = post_operation(activation);
   bool fused = behind && fits(x, factor) && x.scalar_type() == at::kBFloat16 && multiplies_fast(at::kBFloat16) &&
@@ -243,6 +304,25 @@ at::Tensor linear_activated(const at::Tensor& x, const Factor& factor, Activatio
   tell(x, {&factor, 1});
   return product->call(x.contiguous(), weight, bias.defined() ? std::optional(bias) : std::nullopt, behind->name,
                        c10::List<std::optional<at::Scalar>>(), behind->algorithm);
+}
+
+at::Tensor linear_added(const at::Tensor& x, const Factor& factor, const at::Tensor& other) {
+  std::vector<int64_t> shape = x.sizes().vec();
+  if (!shape.empty()) shape.back() = rows_of_weight(factor);
+  if (other.sizes() == shape && kernels_may_run({other})) {
+    if (auto products = by_kernel(x, {&factor, 1}, {.added = other.contiguous()})) return products->front();
+  }
+  return linears(x, {&factor, 1})[0] + other;
+}
+
+at::Tensor linear_gated(const at::Tensor& x, const Factor& gate, const Factor& up, Activation activation) {
+  auto bend = bend_of(activation);
+  if (bend && rows_of_weight(gate) == rows_of_weight(up) && alike(gate, up)) {
+    if (auto products = by_kernel(x, {&up, 1}, {.bend = *bend, .gate = &gate})) return products->front();
+  }
+  const Factor both[] = {gate, up};
+  auto wide = linears(x, both);
+  return gated(wide[0], wide[1], activation);
 }
 
 }  // namespace nuri::ops

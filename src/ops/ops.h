@@ -27,8 +27,13 @@ struct Factor {
 // weight x is rounded to 8 bits too (kernels/quantized_product.h), but for a gradient.
 std::vector<at::Tensor> linears(const at::Tensor& x, std::span<const Factor> factors);
 
-// activate(linear(x, factor), activation), in one pass where the product's kernel can do it.
+// Products with what comes behind them, in one pass where a kernel can do it: the result is then rounded once.
+// activate(linear(x, factor), activation)
 at::Tensor linear_activated(const at::Tensor& x, const Factor& factor, Activation activation);
+// linear(x, factor) + other [..., N]
+at::Tensor linear_added(const at::Tensor& x, const Factor& factor, const at::Tensor& other);
+// activate(linear(x, gate), activation) * linear(x, up)
+at::Tensor linear_gated(const at::Tensor& x, const Factor& gate, const Factor& up, Activation activation);
 
 // Over the last dimension; computed in float32, result in x's type; an undefined weight is all ones. (Zhang and
 // Sennrich 2019)

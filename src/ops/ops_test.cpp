@@ -62,6 +62,39 @@ TEST(Linear, ActivatedInOnePassIsItsFormula) {
   EXPECT_TRUE(ops::linear_activated(x, {weight.set_requires_grad(true), {}}, Activation::gelu).requires_grad());
 }
 
+TEST(Linear, AddedAndGatedInOnePassAreTheirFormulas) {
+  at::manual_seed(6);
+  const auto wide = [](const at::Tensor& x) { return x.to(at::kDouble); };
+  for (auto [type, tolerance] : {std::pair{at::kFloat, 1e-5}, {at::kBFloat16, 1.5e-2}, {at::kHalf, 2e-3}})
+    for (const auto& shape : std::vector<std::vector<int64_t>>{{3, 64}, {40, 64}, {2, 19, 64}}) {
+      at::Tensor x = at::randn(shape).to(type), bias = at::randn({96}).to(type);
+      Factor gate{at::randn({96, 64}).to(type), bias}, up{at::randn({96, 64}).to(type), {}};
+      std::vector<int64_t> whole = shape;
+      whole.back() = 96;
+      at::Tensor product = at::linear(wide(x), wide(gate.weight), wide(bias));
+      for (const at::Tensor& other : {at::randn(whole).to(type), at::randn({96}).to(type)}) {
+        at::Tensor found = ops::linear_added(x, gate, other);
+        EXPECT_EQ(found.scalar_type(), type);
+        EXPECT_LE(relative_error(found, product + wide(other)), tolerance) << at::IntArrayRef(shape) << " " << type;
+      }
+      for (Activation activation : {Activation::silu, Activation::gelu_tanh, Activation::tanh})
+        EXPECT_LE(relative_error(ops::linear_gated(x, gate, up, activation),
+                                 activate(product, activation) * at::linear(wide(x), wide(up.weight))),
+                  2 * tolerance)
+            << at::IntArrayRef(shape) << " " << type << " " << static_cast<int>(activation);
+    }
+  at::Tensor x = at::randn({40, 64}), other = at::randn({40, 96}).set_requires_grad(true);
+  EXPECT_EQ(ops::linear_added(at::empty({0, 64}), {at::randn({96, 64}), {}}, at::empty({0, 96})).size(1), 96);
+  Factor factor{at::randn({96, 64}), {}}, packed{{}, {}, pack(factor.weight, kernels::Coding::int8_groups)};
+  EXPECT_TRUE(ops::linear_added(x, factor, other).requires_grad());
+  EXPECT_LT(relative_error(ops::linear_added(x, packed, other.detach()), at::linear(x, factor.weight) + other.detach()),
+            2e-2);
+  for (const Factor& gate : {factor, packed})  // also of another kind than what it gates
+    EXPECT_LT(relative_error(ops::linear_gated(x, gate, packed, Activation::silu),
+                             at::silu(at::linear(x, factor.weight)) * at::linear(x, factor.weight)),
+              3e-2);
+}
+
 TEST(Linear, ManyBlocksOfAWideWeight) {
   at::Tensor x = at::randn({17, 30000}).to(at::kBFloat16), weight = at::randn({300, 30000}).to(at::kBFloat16);
   EXPECT_LT(relative_error(ops::linear(x, weight), at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t())), 1e-2);

@@ -2,9 +2,8 @@
 
 #include <cstdint>
 
-#include "kernels/bend.h"
 #include "kernels/coding.h"
-#include "kernels/element.h"
+#include "kernels/epilogue.h"
 
 // What the kernels of one set take: the public functions check the arguments, convert the small operands to float32
 // and hand over a job. Every set defines the same functions in its own namespace.
@@ -16,16 +15,19 @@ constexpr int64_t kBlockPositions = 16;  // positions of one block of the KV cac
 // Floats that a packed row of k takes, whatever the set's vector.
 static constexpr int64_t packed_length(int64_t k) { return (k + 15) / 16 * 16; }
 
-// y[m, n] = sum_k x[m, k] w[n, k] + bias[n]. Strides in elements; w, bias and y at any alignment.
-struct FewRows {
+// Where the sums of a product go, and what comes behind them.
+struct Result {
+  Rows y;
+  Epilogue epilogue;
+};
+
+// y[m, n] = sum_k x[m, k] w[n, k]. Strides in elements; w and the result's parts at any alignment.
+struct FewRows : Result {
   int64_t m, k;
   const float* x;  // from pack_few_rows of the same set
   const void* w;
   int64_t w_stride;
-  void* y;
-  int64_t y_stride;
-  const void* bias;  // may be null
-  Element w_type, y_type, bias_type;
+  Element w_type;
 };
 
 // sums[m, n] = sum_k x[m, k] w[k, n] for `count` columns of w, which begins at the first of them.
@@ -76,17 +78,12 @@ struct TileRows {
   void* packed;
 };
 
-// y[m, n] = bend(sum_k x[m, k] w[n, k] + bias[n]) of bfloat16.
-struct TileProduct {
+// y[m, n] = sum_k x[m, k] w[n, k] of bfloat16.
+struct TileProduct : Result {
   int64_t m, k;
   const void* x;  // from pack_tiles
   const void* w;
   int64_t w_stride;
-  void* y;
-  int64_t y_stride;
-  const void* bias;  // may be null
-  Element bias_type;
-  Bend bend;
   float* sums;  // kTileSums of this thread's own, at the beginning of a cache line
 };
 // A block of y that stays in the second-level cache while a block of k passes by: groups of rows, 32 columns each.
@@ -131,17 +128,12 @@ struct RoundedRows {
   int32_t* sums;
 };
 
-// A packed weight (kernels/coding.h) of y[m, n] = bend(sum_k x[m, k] w[n, k] + bias[n]), and where y goes.
-struct CodedFactor {
+// A packed weight (kernels/coding.h) of y[m, n] = sum_k x[m, k] w[n, k].
+struct CodedFactor : Result {
   int64_t n;
   Coding coding;
   const uint8_t* codes;
   const void* scales;
-  void* y;
-  int64_t y_stride;
-  const void* bias;  // may be null
-  Element y_type, bias_type;
-  Bend bend;
 };
 struct QuantizedProduct : CodedFactor {
   RoundedRows rows;

@@ -2,7 +2,7 @@
 
 #include "kernels/isa/exponential.inc"
 // Behind it, since it needs the above.
-#include "kernels/isa/bend.inc"
+#include "kernels/isa/epilogue.inc"
 
 // Products of bfloat16 in the tiles of AMX. A tile of the weight is 32 columns of 16 of its rows, as they lie in
 // memory; a tile of x holds 16 of its rows in columns, two neighbouring numbers of a row beside each other. Their
@@ -37,27 +37,19 @@ struct Panel {
   }
 };
 
-// Tiles of sums [2][16 columns, 16 rows] to rows of y, 32 columns of each.
-inline void finish(const float* sums, const Vec (&bias)[2], Bend bend, uint16_t* y, int64_t y_stride, int64_t rows) {
+// Tiles of sums [2][16 columns, 16 rows] to `rows` rows of y from `m`, 32 columns of each from `n`.
+inline void finish_tiles(const TileProduct& job, const float* sums, int64_t m, int64_t n, int64_t rows) {
+  const Vec bias[2] = {bias_of(job, n, kLanes), bias_of(job, n + kLanes, kLanes)};
   __m512i left[16], right[16];
   NURI_UNROLL for (int i = 0; i < 16; ++i) left[i] = _mm512_load_si512(sums + i * 16);
   transpose(left);
   NURI_UNROLL for (int i = 0; i < 16; ++i) right[i] = _mm512_load_si512(sums + kTileFloats + i * 16);
   transpose(right);
-  for (int64_t row = 0; row < rows; ++row) {
-    const __m256i low = narrow_bf16(bent(add(_mm512_castsi512_ps(left[row]), bias[0]), bend));
-    const __m256i high = narrow_bf16(bent(add(_mm512_castsi512_ps(right[row]), bias[1]), bend));
-    _mm512_storeu_si512(y + row * y_stride, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
-  }
-}
-
-inline void load_bias(const TileProduct& job, int64_t column, Vec (&bias)[2]) {
-  bias[0] = bias[1] = zero();
-  if (!job.bias) return;
-  with_element(job.bias_type, [&](auto tag) {
-    const auto* from = static_cast<const unsigned char*>(job.bias);
-    for (int64_t half = 0; half < 2; ++half)
-      bias[half] = load(tag, from + (column + half * 16) * decltype(tag)::kBytes);
+  with_element(job.y.type, [&](auto type) {
+    for (int64_t row = 0; row < rows; ++row) {
+      finish(type, job, m + row, n, kLanes, add(_mm512_castsi512_ps(left[row]), bias[0]));
+      finish(type, job, m + row, n + kLanes, kLanes, add(_mm512_castsi512_ps(right[row]), bias[1]));
+    }
   });
 }
 
@@ -95,13 +87,9 @@ void multiply_panel(const TileProduct& job, const Place& at, int64_t column, con
 void finish_block(const TileProduct& job, const Place& at) {
   for (int64_t group = 0; group < at.groups; ++group) {
     const int64_t row = (at.group + group) * kTileRows;
-    for (int64_t column = 0; column < at.columns; ++column) {
-      const int64_t n = (at.column + column) * kTileStep;
-      Vec bias[2];
-      load_bias(job, n, bias);
-      finish(job.sums + (column * at.groups + group) * 2 * kTileFloats, bias, job.bend,
-             static_cast<uint16_t*>(job.y) + row * job.y_stride + n, job.y_stride, least(kTileRows, job.m - row));
-    }
+    for (int64_t column = 0; column < at.columns; ++column)
+      finish_tiles(job, job.sums + (column * at.groups + group) * 2 * kTileFloats, row,
+                   (at.column + column) * kTileStep, least(kTileRows, job.m - row));
   }
 }
 

@@ -24,8 +24,9 @@ struct alignas(64) TileConfig {
 class UseTiles {
  public:
   UseTiles() {
-    const TileConfig config;
-    _tile_loadconfig(&config);
+    // On no stack: GCC 12 believes that the instruction reads 8 bytes, and leaves out the stores of the others.
+    static constexpr TileConfig kConfig;
+    _tile_loadconfig(&kConfig);
   }
   ~UseTiles() { _tile_release(); }
   UseTiles(const UseTiles&) = delete;

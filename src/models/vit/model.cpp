@@ -78,7 +78,7 @@ class PlainVitLayer : public VitLayer {
 
   at::Tensor forward(at::Tensor x, int64_t batch) const override {
     x = x + attention_(norm_before_(x), batch);
-    return x + second_(first_.activated(norm_after_(x), activation_));
+    return second_.added(first_.activated(norm_after_(x), activation_), x);
   }
 
  private:

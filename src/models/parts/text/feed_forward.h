@@ -11,6 +11,10 @@ class FeedForward {
   virtual ~FeedForward() = default;
   // x [N, D] -> [N, D]; `tap` may be null.
   virtual at::Tensor operator()(const at::Tensor& x, Tap* tap) const = 0;
+  // other + the same
+  virtual at::Tensor added(const at::Tensor& x, const at::Tensor& other, Tap* tap) const {
+    return other + (*this)(x, tap);
+  }
   // See Model.
   virtual int64_t idle_parameters() const { return 0; }
 };
@@ -20,6 +24,7 @@ class DenseFeedForward : public FeedForward {
  public:
   explicit DenseFeedForward(nn::GatedMlp mlp) : mlp_(std::move(mlp)) {}
   at::Tensor operator()(const at::Tensor& x, Tap*) const override { return mlp_(x); }
+  at::Tensor added(const at::Tensor& x, const at::Tensor& other, Tap*) const override { return mlp_.added(x, other); }
 
  private:
   nn::GatedMlp mlp_;

@@ -52,8 +52,8 @@ at::Tensor LlamaBlock::forward(at::Tensor x, const nn::Angles& angles, nn::Atten
                                const at::Tensor& rows, Tap* tap) const {
   at::Tensor attended = attend(attention_norm_(x), angles, context);
   if (rows.defined()) x = x.index_select(0, rows), attended = attended.index_select(0, rows);
-  x = x + output_(attended);
-  return x + (*feed_forward_)(mlp_norm_(x), tap);
+  x = output_.added(attended, x);
+  return feed_forward_->added(mlp_norm_(x), x, tap);
 }
 
 std::unique_ptr<DecoderBlock> make_llama_block(const WeightView& weights, const LlamaDecoderConfig& config,

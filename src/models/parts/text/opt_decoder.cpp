@@ -48,9 +48,9 @@ OptBlock::OptBlock(const WeightView& weights, const OptDecoderConfig& config, in
 at::Tensor OptBlock::forward(at::Tensor x, nn::AttentionContext& context, const at::Tensor& rows) const {
   at::Tensor attended = context.attend(layer_, qkv_(norm_first_ ? attention_norm_(x) : x), options_);
   if (rows.defined()) x = x.index_select(0, rows), attended = attended.index_select(0, rows);
-  x = x + output_(attended);
+  x = output_.added(attended, x);
   if (!norm_first_) x = attention_norm_(x);
-  x = x + second_(first_.activated(norm_first_ ? mlp_norm_(x) : x, activation_));
+  x = second_.added(first_.activated(norm_first_ ? mlp_norm_(x) : x, activation_), x);
   return norm_first_ ? x : mlp_norm_(x);
 }
 

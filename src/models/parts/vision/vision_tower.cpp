@@ -26,8 +26,8 @@ EncoderLayer::EncoderLayer(const WeightView& weights, const EncoderConfig& confi
       mlp_(weights / "mlp", config) {}
 
 at::Tensor EncoderLayer::forward(at::Tensor x, int64_t batch, bool causal, const at::Tensor& mask) const {
-  x = x + output_(nn::attend_within(qkv_(attention_norm_(x)), batch, scale_, causal, mask));
-  return x + mlp_(mlp_norm_(x));
+  x = output_.added(nn::attend_within(qkv_(attention_norm_(x)), batch, scale_, causal, mask), x);
+  return mlp_.added(mlp_norm_(x), x);
 }
 
 EncoderStack::EncoderStack(const WeightView& weights, const EncoderConfig& config) {

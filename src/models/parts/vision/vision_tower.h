@@ -10,6 +10,10 @@ class EncoderMlp {
  public:
   EncoderMlp(const WeightView& weights, const EncoderConfig& config);
   at::Tensor operator()(const at::Tensor& x) const { return second_(first_.activated(x, activation_)); }
+  // other + the same
+  at::Tensor added(const at::Tensor& x, const at::Tensor& other) const {
+    return second_.added(first_.activated(x, activation_), other);
+  }
 
  private:
   nn::Linear first_, second_;
