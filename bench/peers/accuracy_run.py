@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from contest import PRECISIONS
-from files import Files
+from files import CALIBRATED, Files
 from protocol import random_ids
 from runner_nuri import Nuri
 
@@ -18,8 +18,9 @@ import emoji_text
 
 DECODER = "emoji-world-decoder"  # the language model of the bundled vision-language model
 WINDOW = 512
-# Beside the weights that are timed: what the goal of 4 bits is held against.
-FURTHER = {"int4": ("llama.cpp", "Q4_K_M")}
+EVALUATED = 40000  # characters; what is behind them calibrates
+# Beside the weights that are timed: what the goal of 4 bits is held against, and 4 bits chosen by a trained model's texts.
+FURTHER = {"int4": [("llama.cpp", "Q4_K_M"), ("nuri", CALIBRATED)]}
 
 
 def write_decoder(folder: Path) -> None:
@@ -41,6 +42,8 @@ def write_decoder(folder: Path) -> None:
     text += b" " * (-len(text) % 8)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"".join(body))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((source / name).read_bytes())
     told = config["text_config"] | {"architectures": ["Qwen2ForCausalLM"], "dtype": config["dtype"]}
     (folder / "config.json").write_text(json.dumps(told, indent=1))
 
@@ -52,7 +55,7 @@ def trained_ids(options) -> list[list[int]]:
         emoji_text.write(folder, options.nuri, 4 if options.quick else 40)
     windows = []
     for language in ("english", "korean"):
-        text = (folder / f"{language}.txt").read_text()[:40000]
+        text = (folder / f"{language}.txt").read_text()[:EVALUATED]
         done = subprocess.run([str(options.nuri), "tokenize", "emoji-world", "--text", text], capture_output=True,
                               text=True, check=True)
         ids = json.loads(done.stdout)["ids"][: (1 if options.quick else 4) * WINDOW]
@@ -75,12 +78,20 @@ def logits_of(runner, load: dict, windows: list[list[int]], file: Path) -> dict:
     return {} if "rows" in answer else answer
 
 
-def contestants(options, peers: dict) -> list[tuple[str, str]]:
+def calibration(options) -> Path:
+    """Held-out conversations that are not measured."""
+    file = options.work / "emoji-text/calibration.txt"
+    texts = [(options.work / f"emoji-text/{language}.txt").read_text() for language in ("english", "korean")]
+    file.write_text("".join(text[EVALUATED : 3 * EVALUATED] or text[:EVALUATED] for text in texts))
+    return file
+
+
+def contestants(trained: bool, options, peers: dict) -> list[tuple[str, str]]:
     found = []
     for precision in options.weights:
         found += [(name, PRECISIONS[precision][name]) for name in ["nuri", *peers] if PRECISIONS[precision][name]]
-        if precision in FURTHER and FURTHER[precision][0] in peers:
-            found.append(FURTHER[precision])
+        found += [(name, weights) for name, weights in FURTHER.get(precision, ())
+                  if name in peers or (name == "nuri" and trained)]
     return found
 
 
@@ -109,7 +120,7 @@ def measure_model(model: str, trained: bool, windows, options, files: Files, pee
         return [row("transformers", "float32", answer)]
     width = reference.stat().st_size // 4 // sum(len(ids) for ids in windows)
     rows = []
-    for name, weights in contestants(options, peers):
+    for name, weights in contestants(trained, options, peers):
         print(f"{model}: logits of {name} {weights}", file=sys.stderr, flush=True)
         answer = {"error": reason} if (reason := files.make(name, model, weights)) else {}
         if not answer:
@@ -134,7 +145,9 @@ def measure_decoder(options, files: Files, peers: dict, reference_peer) -> list[
     decoder = files.work / "models" / DECODER
     if not (decoder / "config.json").exists():
         write_decoder(decoder)
-    return measure_model(DECODER, True, trained_ids(options), options, files, peers, reference_peer)
+    windows = trained_ids(options)
+    files.calibration = calibration(options)
+    return measure_model(DECODER, True, windows, options, files, peers, reference_peer)
 
 
 def measure_random(model: str, options, files: Files, peers: dict, reference_peer) -> list[dict]:

@@ -10,6 +10,7 @@ from protocol import Process
 HERE = Path(__file__).resolve().parent
 SCRIPTS = {"llama.cpp": "runner_llama_cpp.py", "transformers": "runner_transformers.py",
            "openvino": "runner_openvino.py"}
+CALIBRATED = "int4 gptq"  # by the texts of Files.calibration
 QUIET = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false",
          "OPENVINO_TELEMETRY": "0"}
 
@@ -31,6 +32,7 @@ class Files:
 
     def __init__(self, work: Path, python: dict[str, Path], checkpoints: Path | None, nuri: Path):
         self.work, self.python, self.checkpoints, self.nuri = work, python, checkpoints, nuri
+        self.calibration: Path | None = None
         self.failures: dict[tuple[str, str, str], str] = {}
         os.environ.update(QUIET)
 
@@ -41,7 +43,7 @@ class Files:
 
     def folder(self, peer: str, model: str, precision: str) -> Path:
         if peer == "nuri" and precision != "native":
-            return self.work / "nuri" / f"{model}-{precision}"
+            return self.work / "nuri" / f"{model}-{precision.replace(' ', '-')}"
         return {"llama.cpp": self.work / "gguf" / model, "openvino": self.work / "openvino" / model}.get(
             peer, self.checkpoint(model))
 
@@ -65,8 +67,9 @@ class Files:
 
     def quantize(self, model: str, precision: str, folder: Path) -> str:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        calibrated = ["--calibrate", str(self.calibration)] if precision == CALIBRATED else []
         return self.call("nuri quantize", [str(self.nuri), "quantize", str(self.checkpoint(model)), "-o", str(folder),
-                                           "--weights", precision])
+                                           "--weights", precision.partition(" ")[0], *calibrated])
 
     def run(self, peer: str, script: str, *arguments: str) -> str:
         return self.call(script, [str(self.python[peer]), str(HERE / script), *arguments])

@@ -10,8 +10,10 @@ from protocol import Runner, Unsupported, random_ids, serve
 
 class OpenVino(Runner):
     def load(self, model: str, threads: int, precision: str) -> None:
-        self.folder, self.threads, self.request = Path(model) / precision, threads, None
-        decoder = self.folder / "openvino_model.xml"
+        folder, self.threads, self.request, self.eyes = Path(model) / precision, threads, None, None
+        decoder, vision = folder / "openvino_model.xml", folder / "openvino_vision.xml"
+        if vision.exists():
+            self.eyes = self.compile(vision).create_infer_request()
         if not decoder.exists():
             return
         compiled = self.compile(decoder)
@@ -60,10 +62,8 @@ class OpenVino(Runner):
         return numpy.array(self.run(numpy.array([ids], "int64"), 0)[0], "float32")
 
     def open_picture(self, width: int, height: int) -> None:
-        file = self.folder / "openvino_vision.xml"
-        if not file.exists():
+        if self.eyes is None:
             raise Unsupported("no encoder was exported")
-        self.eyes = self.compile(file).create_infer_request()
         self.picture = numpy.random.default_rng(1).standard_normal((1, 3, height, width)).astype("float32")
 
     def encode(self) -> None:

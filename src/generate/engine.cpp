@@ -15,6 +15,7 @@
 #include "generate/prefix_cache.h"
 #include "generate/speculation.h"
 #include "generate/step_rows.h"
+#include "generate/tend.h"
 
 namespace nuri {
 namespace {
@@ -321,7 +322,7 @@ bool Engine::run_step() {
 
   auto started = Clock::now();
   at::Tensor logits = run(batch);
-  if (!batch.reads_prompts) tend(seconds_since(started));
+  if (!batch.reads_prompts) tend(model_, seconds_since(started));
   std::exception_ptr failure;
   for (size_t i = 0; i < batch.pieces.size(); ++i) {
     try {
@@ -384,13 +385,6 @@ at::Tensor Engine::run(Batch& batch) {
   at::Tensor logits = model_.step(step, *cache_).to(at::kCPU, at::kFloat).contiguous();
   if (speculator_ && !batch.reads_prompts) speculator_->stepped(batch.rows, seconds_since(begin));
   return logits;
-}
-
-// Between the tokens of answers the model may take an eighth of a step for itself.
-void Engine::tend(double step_s) {
-  auto started = Clock::now();
-  while (model_.tend() && seconds_since(started) < step_s / 8) {
-  }
 }
 
 // The prompt is read: the first token, also of the forks that waited for it.

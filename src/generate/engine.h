@@ -132,7 +132,6 @@ class Engine {
   std::vector<std::vector<Path>> propose(const std::vector<Task*>& tasks);
   void go_on(Batch& batch, Task& task, std::vector<Path> paths);
   at::Tensor run(Batch& batch);
-  void tend(double step_s);
   void begin_answer(Task& task, std::span<const float> logits);
   void settle(Batch& batch, size_t first, const at::Tensor& logits);
   void verify(const Piece& piece, const at::Tensor& logits);

@@ -65,16 +65,17 @@ void run_behind_gate(const Factor& factor, int64_t m, int64_t rows, int64_t begi
                      const Run& run) {
   auto job = job_of(factor);
   if (!factor.gate) return run(job, begin, end);
-  constexpr int64_t kColumns = 128;  // so that what they give stays in the second-level cache
+  // So that what they give stays in the second-level cache; and for few rows, long runs of memory.
+  const int64_t columns = m <= 16 ? 1024 : 128;
   static thread_local Scratch scratch;
-  auto* const found = reinterpret_cast<float*>(scratch.of(m * kColumns * static_cast<int64_t>(sizeof(float))));
+  auto* const found = reinterpret_cast<float*>(scratch.of(m * columns * static_cast<int64_t>(sizeof(float))));
   auto gate = job_of(*factor.gate);
   job.epilogue.join = Join::times;
-  for (int64_t at = begin; at < end; at += kColumns / rows) {
+  for (int64_t at = begin; at < end; at += columns / rows) {
     // Column at * rows of y is column 0 there.
-    gate.y = {found - at * rows, Element::float32, kColumns};
-    job.epilogue.other = {gate.y.data, Element::float32, kColumns};
-    const int64_t last = std::min(at + kColumns / rows, end);
+    gate.y = {found - at * rows, Element::float32, columns};
+    job.epilogue.other = {gate.y.data, Element::float32, columns};
+    const int64_t last = std::min(at + columns / rows, end);
     run(gate, at, last);
     run(job, at, last);
   }

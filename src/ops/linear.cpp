@@ -29,7 +29,7 @@ void tell(const at::Tensor& x, std::span<const Factor> factors, const Factor* ga
 // Up to here a product is bound by reading the weights once.
 constexpr int64_t kFewRows = 16;
 // Matrix tiles read the weight slower, and are faster from more than so many rows on.
-constexpr int64_t kFewRowsBesideTiles = 8;
+constexpr int64_t kFewRowsBesideTiles = 6;
 // Bytes of float32 weights made at a time: small enough for a third-level cache, large enough that packing x anew for
 // each block costs little (blocks of 4 MiB were a sixth slower at 8192 columns).
 constexpr int64_t kBlockBytes = 16 << 20;

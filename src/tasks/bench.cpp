@@ -13,6 +13,7 @@
 #include "generate/cache_plan.h"
 #include "generate/engine.h"
 #include "generate/prompt_lookup.h"
+#include "generate/tend.h"
 #include "tasks/draft.h"
 #include "tasks/model_folder.h"
 #include "tasks/pictures.h"
@@ -87,7 +88,7 @@ struct Rates {
 };
 
 // Leaves the sequences as they were.
-Rates measure(Sequences& sequences, const BenchRequest& request) {
+Rates measure(CausalLM& model, Sequences& sequences, const BenchRequest& request) {
   int64_t depth = sequences.length();
   auto rate = [&](int64_t tokens, double seconds) {
     return tokens > 0 ? static_cast<double>(tokens * request.sequences) / seconds : 0;
@@ -101,7 +102,11 @@ Rates measure(Sequences& sequences, const BenchRequest& request) {
   double prefill_s = prefill.seconds();
   if (request.depth) sequences.truncate(depth);
   Stopwatch decode;
-  for (int64_t i = 0; i < request.decoded_tokens; ++i) sequences.step(1);
+  for (int64_t i = 0; i < request.decoded_tokens; ++i) {
+    Stopwatch step;
+    sequences.step(1);
+    tend(model, step.seconds());
+  }
   double decode_s = decode.seconds();
   sequences.truncate(depth);
   return {rate(request.prompt_tokens, prefill_s), rate(request.decoded_tokens, decode_s)};
@@ -117,7 +122,7 @@ void measure_text(CausalLM& model, const BenchRequest& request, BenchResult& res
   sequences.fill(depth);
   std::vector<double> prefill, decode;
   for (int64_t i = 0; i <= request.repetitions; ++i) {  // the first warms up
-    Rates rates = measure(sequences, request);
+    Rates rates = measure(model, sequences, request);
     report_progress("bench", i, request.repetitions,
                     fmt::format("{:.1f} t/s, {:.1f} t/s", rates.prefill, rates.decode));
     if (i == 0) continue;
