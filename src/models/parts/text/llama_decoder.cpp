@@ -74,8 +74,9 @@ LlamaDecoder::LlamaDecoder(const WeightView& weights, const LlamaDecoderConfig& 
     blocks_.push_back(make_block(weights / "model" / "layers" / layer, config, layer, cached_layers_));
     cached_layers_ += blocks_.back()->caches();
   }
-  head_.emplace(output_head(weights, embedding_.matrix(), "model.embed_tokens.weight", config.tied_embeddings,
-                            {config.vocabulary, config.width}, Init::normal(config.deviation)));
+  head_.emplace(
+      embedding_.head(output_head(weights, embedding_.matrix(), "model.embed_tokens.weight", config.tied_embeddings,
+                                  {config.vocabulary, config.width}, Init::normal(config.deviation))));
 }
 
 at::Tensor LlamaDecoder::embed(const at::Tensor& ids) const {
