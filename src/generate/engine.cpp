@@ -13,6 +13,7 @@
 #include "base/report.h"
 #include "generate/cache_plan.h"
 #include "generate/prefix_cache.h"
+#include "generate/recorded_decode.h"
 #include "generate/speculation.h"
 #include "generate/step_rows.h"
 
@@ -36,22 +37,6 @@ std::span<const float> scores_of(const at::Tensor& logits, int64_t row) {
 }
 
 }  // namespace
-
-std::string_view finish_name(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::running:
-      return "running";
-    case FinishReason::stop:
-      return "stop";
-    case FinishReason::length:
-      return "length";
-    case FinishReason::stop_string:
-      return "stop_string";
-    case FinishReason::interrupted:
-      return "interrupted";
-  }
-  return "";
-}
 
 struct Engine::Task {
   explicit Task(Request asked) : request(std::move(asked)), history(request.ids) {
@@ -134,10 +119,13 @@ Engine::Engine(CausalLM& model, const EngineOptions& options) : model_(model), s
   context_ = options.context > 0 ? options.context : model.limits().context;
   cache_ = make_cache(model, context_, options.cache_positions, options.cache);
   int64_t a_block = nn::KvCache::bytes(model.cache_shape(), 1, model.dtype(), options.cache);
+  if (options.record_steps || model.device().is_cuda()) recorded_ = std::make_unique<RecordedDecode>(model, *cache_);
   if (options.known_bytes > 0) prefixes_ = std::make_unique<PrefixCache>(*cache_, options.known_bytes / a_block);
 }
 
 Engine::~Engine() = default;
+
+int64_t Engine::recorded_steps() const { return recorded_ ? recorded_->steps() : 0; }
 
 void Engine::speculate(std::unique_ptr<Proposer> proposer) {
   speculator_ = proposer ? std::make_unique<Speculator>(std::move(proposer)) : nullptr;
@@ -379,7 +367,9 @@ at::Tensor Engine::run(Batch& batch) {
   embed_made();
   step.embeddings = embeddings.size() == 1 ? embeddings[0] : at::cat(embeddings);
   step.positions = positions.tensor(device);
-  at::Tensor logits = model_.step(step, *cache_).to(at::kCPU, at::kFloat).contiguous();
+  bool recorded = recorded_ && recorded_->takes(step);
+  at::Tensor logits = recorded ? recorded_->step(step) : model_.step(step, *cache_);
+  logits = logits.to(at::kCPU, at::kFloat).contiguous();
   if (speculator_ && !batch.reads_prompts) speculator_->stepped(batch.rows, seconds_since(begin));
   return logits;
 }

@@ -11,8 +11,9 @@ class FeedForward {
   virtual ~FeedForward() = default;
   // x [N, D] -> [N, D]; `tap` may be null.
   virtual at::Tensor operator()(const at::Tensor& x, Tap* tap) const = 0;
-  // See Model.
+  // See Model, and CausalLM.
   virtual int64_t idle_parameters() const { return 0; }
+  virtual bool can_record_steps() const { return false; }
 };
 
 // The same weights for every token.
@@ -20,6 +21,7 @@ class DenseFeedForward : public FeedForward {
  public:
   explicit DenseFeedForward(nn::GatedMlp mlp) : mlp_(std::move(mlp)) {}
   at::Tensor operator()(const at::Tensor& x, Tap*) const override { return mlp_(x); }
+  bool can_record_steps() const override { return true; }
 
  private:
   nn::GatedMlp mlp_;
