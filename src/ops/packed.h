@@ -23,7 +23,7 @@ struct PackedWeight {
 at::Tensor unpack(const PackedWeight& weight, const at::Tensor& like);
 
 // Rows by index, of our kernels' form on the CPU or the meta device, of the other where it lies; ids: int64, any shape
-// -> [..., K]. On the CPU throws Error(internal) for an index that is no row.
+// -> [..., K]. Throws Error(internal), libtorch's own error in the other form, for an index that is no row.
 at::Tensor unpack_rows(const PackedWeight& weight, const at::Tensor& ids, at::ScalarType dtype);
 
 }  // namespace nuri::ops
