@@ -56,9 +56,11 @@ endif()
 target_link_options(nuri_torch INTERFACE "LINKER:-rpath-link,${NURI_TORCH}/lib")
 
 set(build_kind "CPU")
+set(NURI_TORCH_CUDA OFF)
 if(EXISTS "${NURI_TORCH}/lib/libtorch_cuda.so")
   # CUDA's kernels register themselves when their library is loaded; nothing refers to them by symbol.
   set(build_kind "CUDA")
+  set(NURI_TORCH_CUDA ON)
   target_link_options(nuri_torch INTERFACE
     "LINKER:--push-state,--no-as-needed,${NURI_TORCH}/lib/libc10_cuda.so,${NURI_TORCH}/lib/libtorch_cuda.so,--pop-state")
 endif()

@@ -114,4 +114,7 @@ else
   cmp -s setup/requirements.txt .venv/nuri-requirements.txt && find_wheel >/dev/null || install_wheel
   torch=$(find_wheel)
 fi
+if [ -e "$torch/lib/libtorch_cuda.so" ] && ! compgen -G "$torch/../nvidia/*/include/crt/host_config.h" >/dev/null; then
+  setup/cuda_headers.sh || exit 1
+fi
 [ "$(cat build/torch.path 2>/dev/null)" = "$torch" ] || echo "$torch" >build/torch.path

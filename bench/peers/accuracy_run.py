@@ -1,12 +1,12 @@
 """What smaller weights cost: every program's logits of the same tokens beside those of transformers in float32."""
 
 import json
-import struct
 import subprocess
 import sys
 from pathlib import Path
 
 from contest import PRECISIONS
+from decoder_folder import write_decoder_folder
 from files import CALIBRATED, Files
 from protocol import random_ids
 from runner_nuri import Nuri
@@ -21,31 +21,6 @@ WINDOW = 512
 EVALUATED = 40000  # characters; what is behind them calibrates
 # Beside the weights that are timed: what the goal of 4 bits is held against, and 4 bits chosen by a trained model's texts.
 FURTHER = {"int4": [("llama.cpp", "Q4_K_M"), ("nuri", CALIBRATED)]}
-
-
-def write_decoder(folder: Path) -> None:
-    """The bundled model's decoder as a Qwen2ForCausalLM."""
-    source = ROOT / "models/emoji-world"
-    config = json.loads((source / "config.json").read_text())
-    data = (source / "model.safetensors").read_bytes()
-    length = struct.unpack("<Q", data[:8])[0]
-    header, body, kept = json.loads(data[8 : 8 + length]), [], {}
-    at = 0
-    for name, told in header.items():
-        if not name.startswith("language_model."):
-            continue
-        begin, end = told["data_offsets"]
-        body.append(data[8 + length + begin : 8 + length + end])
-        kept[name.removeprefix("language_model.")] = told | {"data_offsets": [at, at + end - begin]}
-        at += end - begin
-    text = json.dumps(kept).encode()
-    text += b" " * (-len(text) % 8)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"".join(body))
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / name).write_bytes((source / name).read_bytes())
-    told = config["text_config"] | {"architectures": ["Qwen2ForCausalLM"], "dtype": config["dtype"]}
-    (folder / "config.json").write_text(json.dumps(told, indent=1))
 
 
 def trained_ids(options) -> list[list[int]]:
@@ -144,7 +119,7 @@ def compared(python: Path, width: int, reference: Path, other: Path) -> dict:
 def measure_decoder(options, files: Files, peers: dict, reference_peer) -> list[dict]:
     decoder = files.work / "models" / DECODER
     if not (decoder / "config.json").exists():
-        write_decoder(decoder)
+        write_decoder_folder(ROOT / "models/emoji-world", decoder, "language_model.")
     windows = trained_ids(options)
     files.calibration = calibration(options)
     return measure_model(DECODER, True, windows, options, files, peers, reference_peer)

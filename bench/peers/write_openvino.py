@@ -1,12 +1,14 @@
 """Hugging Face folders as OpenVINO's files: `python write_openvino.py MODEL OUT PRECISION...` writes
 OUT/PRECISION/openvino_model.xml with optimum-intel and NNCF (int8: a scale a row; int4: symmetric, in groups of 32),
-and openvino_vision.xml of a SigLIP encoder."""
+and openvino_vision.xml of a SigLIP encoder; of Qwen2.5-VL the language model alone."""
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import openvino
+from decoder_folder import write_decoder_folder
 
 
 def write_decoder(model: Path, out: Path, precision: str) -> None:
@@ -53,6 +55,11 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if kind == "llava":
             write_siglip(model, folder, precision)
+        elif kind == "qwen2_5_vl":
+            # optimum-intel cuts the whole into pieces of its own, of which none reads ids.
+            with tempfile.TemporaryDirectory(dir=out) as decoder:
+                write_decoder_folder(model, Path(decoder), "", without=("visual.",))
+                write_decoder(Path(decoder), folder, precision)
         else:
             write_decoder(model, folder, precision)
         (folder / "whole").touch()

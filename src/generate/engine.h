@@ -7,23 +7,15 @@
 #include <span>
 #include <vector>
 
+#include "generate/finish_reason.h"
 #include "generate/proposer.h"
 #include "generate/sampler.h"
 #include "models/parts/interface.h"
 
 namespace nuri {
 
+class RecordedDecode;
 class Speculator;
-
-enum class FinishReason {
-  running,
-  stop,         // the model closed its answer
-  length,       // max_tokens, or the end of the context or of the cache
-  stop_string,  // whoever reads the tokens wanted no more
-  interrupted,  // cancelled
-};
-// "stop", "length", "stop_string", ...
-std::string_view finish_name(FinishReason reason);
 
 struct EngineOptions {
   int64_t context = 0;          // positions of one sequence at most; 0: as many as the model was made for,
@@ -34,6 +26,7 @@ struct EngineOptions {
   // What ended sequences leave in the cache is read again by prompts that begin alike, the latest so many bytes of it,
   // as long as no sequence needs the room; 0: nothing.
   int64_t known_bytes = int64_t{512} << 20;
+  bool record_steps = false;  // as on a GPU, where steps of one row a sequence are always recorded (RecordedDecode)
 };
 
 // Called with each generated token but the closing one; false ends the sequence.
@@ -118,6 +111,8 @@ class Engine {
 
   int64_t context() const { return context_; }
   const nn::KvCache& cache() const { return *cache_; }
+  // How many steps were replayed from a recording.
+  int64_t recorded_steps() const;
 
  private:
   struct Task;
@@ -144,8 +139,9 @@ class Engine {
 
   CausalLM& model_;
   int64_t context_, step_rows_;
-  std::unique_ptr<nn::KvCache> cache_;     // before the tasks: outlives their sequences
-  std::unique_ptr<PrefixCache> prefixes_;  // null: prompts share nothing
+  std::unique_ptr<nn::KvCache> cache_;        // before the tasks: outlives their sequences
+  std::unique_ptr<RecordedDecode> recorded_;  // null: every step is run as it comes
+  std::unique_ptr<PrefixCache> prefixes_;     // null: prompts share nothing
   std::map<Handle, std::unique_ptr<Task>> tasks_;
   Handle next_handle_ = 1;
   std::unique_ptr<Speculator> speculator_;

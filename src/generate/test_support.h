@@ -21,7 +21,7 @@ namespace nuri {
 class TinyModel : public CausalLM {
  public:
   explicit TinyModel(Json changes = Json::object(), uint64_t seed = 5)
-      : decoder_(WeightView(std::make_shared<TrainingStore>(seed)), parse_llama_config(config(std::move(changes)))) {}
+      : decoder_(WeightView(std::make_shared<TrainingStore>(seed)), config(std::move(changes))) {}
 
   NamedTensors forward(const NamedTensors& inputs) override {
     return forward_batch(decoder_, decoder_.embed(inputs.at("input_ids")), inputs);
@@ -42,16 +42,19 @@ class TinyModel : public CausalLM {
     return decoder_.step(step, cache);
   }
 
+  bool can_record_steps() const override { return decoder_.can_record_steps(); }
+
   int64_t steps = 0, rows = 0;
   std::function<void(Step&)> on_step;
 
  private:
-  static ConfigReader config(Json changes) {
+  static LlamaDecoderConfig config(Json changes) {
     Json all = {{"vocab_size", 97},         {"hidden_size", 32},           {"intermediate_size", 48},
                 {"num_hidden_layers", 2},   {"num_attention_heads", 4},    {"num_key_value_heads", 2},
                 {"initializer_range", 0.3}, {"tie_word_embeddings", true}, {"max_position_embeddings", 256}};
     all.update(changes);
-    return ConfigReader(all, "test");
+    ConfigReader read(all, "test");
+    return changes.contains("sliding_window") ? parse_mistral_config(read) : parse_llama_config(read);
   }
   LlamaDecoder decoder_;
 };

@@ -12,7 +12,6 @@ namespace nuri::kernels {
 
 CodeWriter::CodeWriter(Coding coding, int64_t n, int64_t k, void* packed)
     : coding_(coding), groups_(count_groups(k)), codes_(static_cast<uint8_t*>(packed)) {
-  if (coding == Coding::int8_rows) throw Error(ErrorKind::internal, "CodeWriter: found int8_rows, expected groups");
   std::memset(packed, 0, static_cast<std::size_t>(quantized_bytes(coding, n, k)));
   scales_ = codes_ + count_panels(n) * groups_ * group_code_bytes(coding);
 }
@@ -25,7 +24,9 @@ void CodeWriter::set(int64_t row, int64_t group, const uint8_t* codes, float sca
   } else {
     for (int64_t i = 0; i < 8; ++i) std::memcpy(to + i * 64, codes + i * 4, 4);
   }
-  if (coding_ == Coding::int4_ranges) {
+  if (coding_ == Coding::int8_rows) {
+    store_one(Float32{}, scales_ + panel * panel_scale_bytes(coding_, groups_) + within * 4, scale);
+  } else if (coding_ == Coding::int4_ranges) {
     set_half(row, group * 2, scale);
     set_half(row, group * 2 + 1, least);
   } else {

@@ -6,16 +6,15 @@
 
 namespace nuri::kernels {
 
-// Packs a weight [n, k] whose codes are known, as another format has them: no number is rounded but the scales, to
-// float16. Different rows may be set on different threads.
+// Packs a weight [n, k] whose codes are known: another format has them, or somebody chose them. No number is rounded
+// but the scales of groups, to float16. Different rows may be set on different threads.
 class CodeWriter {
  public:
-  // `packed` has quantized_bytes and is filled with zeros. Throws Error(internal) for negative sizes and for int8_rows,
-  // which has no groups.
+  // `packed` has quantized_bytes and is filled with zeros. Throws Error(internal) for negative sizes.
   CodeWriter(Coding coding, int64_t n, int64_t k, void* packed);
 
-  // The 32 codes of a group as kernels/coding.h counts them, from 0 to 255 or to 15, its scale, and the least number of
-  // int4_ranges. Throws Error(format) for a scale that float16 does not hold.
+  // The 32 codes of a group as kernels/coding.h counts them, from 0 to 255 or to 15, its scale, which is the row's with
+  // int8_rows, and the least number of int4_ranges. Throws Error(format) for a scale that float16 does not hold.
   void set(int64_t row, int64_t group, const uint8_t* codes, float scale, float least = 0);
 
  private:

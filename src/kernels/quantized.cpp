@@ -31,17 +31,6 @@ Panel panel_at(Coding coding, int64_t n, int64_t k, void* packed, int64_t panel)
           bytes + count_panels(n) * codes + panel * panel_scale_bytes(coding, groups)};
 }
 
-// In bytes that are 0 so far.
-void set_code(Coding coding, uint8_t* codes, int64_t group, int64_t row, int64_t column, int code) {
-  uint8_t* const at = codes + group * group_code_bytes(coding);
-  if (!is_four_bits(coding)) {
-    at[column / 4 * 64 + row * 4 + column % 4] = static_cast<uint8_t>(code);
-  } else {
-    uint8_t& pair = at[column % 16 / 4 * 64 + row * 4 + column % 4];
-    pair = static_cast<uint8_t>(pair | (column < 16 ? code : code << 4));
-  }
-}
-
 int code_at(Coding coding, const uint8_t* codes, int64_t group, int64_t row, int64_t column) {
   const uint8_t* const at = codes + group * group_code_bytes(coding);
   if (!is_four_bits(coding)) return at[column / 4 * 64 + row * 4 + column % 4];
@@ -137,19 +126,6 @@ class RowRounder {
   std::vector<float> x_, least_, most_, scale_;
 };
 
-// The 32 codes of one row and group.
-void set_codes(Coding coding, uint8_t* codes, int64_t group, int64_t row, const uint8_t* from) {
-  uint8_t* const at = codes + group * group_code_bytes(coding) + row * 4;
-  for (int64_t quad = 0; quad < kCodeGroup / 4; ++quad) {
-    if (!is_four_bits(coding)) {
-      std::memcpy(at + quad * 64, from + quad * 4, 4);
-    } else if (quad < 4) {
-      for (int64_t i = 0; i < 4; ++i)
-        at[quad * 64 + i] = static_cast<uint8_t>(from[quad * 4 + i] | from[16 + quad * 4 + i] << 4);
-    }
-  }
-}
-
 void check_sizes(const char* who, int64_t n, int64_t k) {
   if (n < 0 || k < 0)
     throw Error(ErrorKind::internal, fmt::format("{}: sizes: found n {}, k {}, expected 0 or more", who, n, k));
@@ -190,19 +166,6 @@ CodeLine line_of(Coding coding, float least, float most) {
   throw Error(ErrorKind::internal, "quantized: unknown coding");
 }
 
-void pack_codes(Coding coding, int64_t n, int64_t k, const uint8_t* codes, const CodeLine* lines, void* packed) {
-  check_sizes("pack_codes", n, k);
-  std::fill_n(static_cast<std::byte*>(packed), quantized_bytes(coding, n, k), std::byte{0});
-  for (int64_t i = 0; i < n; ++i) {
-    const Panel panel = panel_at(coding, n, k, packed, i / kPanelRows);
-    const int64_t row = i % kPanelRows;
-    for (int64_t group = 0; group < count_groups(k); ++group)
-      store_line(coding, panel.scales, group, row, lines[i * count_groups(k) + group]);
-    for (int64_t column = 0; column < k; ++column)
-      set_code(coding, panel.codes, column / kCodeGroup, row, column % kCodeGroup, codes[i * k + column]);
-  }
-}
-
 void quantize(Coding coding, int64_t n, int64_t k, ConstRows w, void* packed) {
   check_sizes("quantize", n, k);
   if (n > 1 && w.stride < k) throw Error(ErrorKind::internal, "quantize: found a stride that is shorter than a row");
@@ -218,22 +181,6 @@ void quantize(Coding coding, int64_t n, int64_t k, ConstRows w, void* packed) {
       }
     }
   });
-}
-
-void pack_panel(Coding coding, int64_t n, int64_t k, int64_t panel, const GivenCodes& given, void* packed) {
-  check_sizes("pack_panel", n, k);
-  const int64_t groups = count_groups(k);
-  const Panel at = panel_at(coding, n, k, packed, panel);
-  const bool whole_rows = coding == Coding::int8_rows, ranges = coding == Coding::int4_ranges;
-  for (int64_t row = 0; row < std::min(kPanelRows, n - panel * kPanelRows); ++row) {
-    if (whole_rows) store_line(coding, at.scales, 0, row, {given.scales[row], 0});
-    for (int64_t group = 0; group < groups; ++group) {
-      const int64_t i = row * groups + group;
-      set_codes(coding, at.codes, group, row, given.codes + i * kCodeGroup);
-      if (!whole_rows)
-        store_line(coding, at.scales, group, row, {as_half(given.scales[i]), ranges ? as_half(given.least[i]) : 0.0f});
-    }
-  }
 }
 
 void dequantize(Coding coding, int64_t n, int64_t k, const void* packed, int64_t begin, int64_t end, float* rows) {

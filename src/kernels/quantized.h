@@ -23,27 +23,12 @@ int64_t quantized_bytes(Coding coding, int64_t n, int64_t k);
 // beyond float16, Error(internal) for negative sizes or a stride shorter than a row.
 void quantize(Coding coding, int64_t n, int64_t k, ConstRows w, void* packed);
 
-// The codes of one panel's rows, chosen by somebody else: a published file.
-struct GivenCodes {
-  const uint8_t* codes;  // [rows, count_groups(k) * 32], 0 behind column k
-  const float* scales;   // [rows, groups]; of int8_rows [rows]
-  const float* least;    // of int4_ranges, [rows, groups]
-};
-
-// Packs them as the panel's rows, 16 or what is left of n. `packed` has quantized_bytes, and bytes of 0 in this panel.
-// Throws Error(format) for a scale beyond float16.
-void pack_panel(Coding coding, int64_t n, int64_t k, int64_t panel, const GivenCodes& given, void* packed);
-
 // A number is code * scale + least.
 struct CodeLine {
   float scale, least;
 };
 // That of a group (of int8_rows: a row) whose numbers, and zero, lie in [least, most], as it is stored.
 CodeLine line_of(Coding coding, float least, float most);
-
-// Packs codes [n, k] that somebody else chose, each below 16 or 256, with the lines [n, groups] that line_of gave for
-// them; of int8_rows the same line in all groups of a row.
-void pack_codes(Coding coding, int64_t n, int64_t k, const uint8_t* codes, const CodeLine* lines, void* packed);
 
 // Rows [begin, end) of a packed weight [n, k] in float32, one after the other: what its codes mean.
 void dequantize(Coding coding, int64_t n, int64_t k, const void* packed, int64_t begin, int64_t end, float* rows);

@@ -126,29 +126,6 @@ TEST(Quantized, EachNumberIsTheNearestCode) {
   }
 }
 
-TEST(Quantized, ChosenCodesArePackedAsTheyAre) {
-  for (Coding coding : kCodings) {
-    constexpr int64_t kN = 19, kK = 77;
-    const int64_t groups = count_groups(kK);
-    CounterRandom random(5);
-    std::vector<uint8_t> codes(kN * kK);
-    for (uint8_t& code : codes) code = static_cast<uint8_t>(random.next() % (is_four_bits(coding) ? 16 : 256));
-    std::vector<CodeLine> lines(static_cast<size_t>(kN * groups));
-    for (size_t i = 0; i < lines.size(); ++i) {
-      const size_t row = i / static_cast<size_t>(groups);
-      lines[i] = line_of(coding, -1.0f, static_cast<float>(coding == Coding::int8_rows ? row : i));
-    }
-    Packed packed{coding, kN, kK, std::vector<std::byte>(static_cast<size_t>(quantized_bytes(coding, kN, kK)))};
-    pack_codes(coding, kN, kK, codes.data(), lines.data(), packed.bytes.data());
-    const std::vector<float> found = unpack(packed);
-    for (int64_t i = 0; i < kN * kK; ++i) {
-      const CodeLine line = lines[static_cast<size_t>(i / kK * groups + i % kK / kCodeGroup)];
-      const float expected = std::fma(codes[static_cast<size_t>(i)], line.scale, line.least);
-      ASSERT_NEAR(found[static_cast<size_t>(i)], expected, 1e-6 * std::abs(expected) + 1e-4) << i;
-    }
-  }
-}
-
 TEST(Quantized, WhatIsPackedStaysWhenPackedAgain) {
   for (Coding coding : kCodings) {
     CounterRandom random(7);

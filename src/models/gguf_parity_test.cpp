@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "models/registry.h"
+#include "models/test_device.h"
 #include "weights/tensor_file.h"
 
 namespace nuri {
@@ -14,10 +15,11 @@ const std::filesystem::path kGolden = std::filesystem::path(NURI_SOURCE_DIR) / "
 double logits_error(const std::string& name, LoadOptions options) {
   at::NoGradGuard no_grad;
   std::filesystem::path folder = kGolden / name;
+  options.device = test_device();
   OpenedModel opened = open_model(folder / "model.gguf", options);
   at::Tensor found = opened.model->forward(read_tensors(folder / "inputs.safetensors"))["logits"];
   at::Tensor expected = read_tensors(folder / "outputs.safetensors").at("logits");
-  return ((expected - found.to(at::kFloat)).abs().max() / expected.abs().max()).item<double>();
+  return ((expected - found.to(at::kCPU, at::kFloat)).abs().max() / expected.abs().max()).item<double>();
 }
 
 TEST(GgufParity, NumbersEqualTheReference) {
@@ -34,6 +36,7 @@ TEST(GgufParity, BFloat16IsNear) {
 TEST(GgufParity, CodesAreNearTheReference) {
   EXPECT_LT(logits_error("quantised", {at::kFloat}), 0.03);
   EXPECT_LT(logits_error("quantised", {}), 0.05);
+  EXPECT_LT(logits_error("quantised", {at::kFloat, at::kCPU, {}, /*weight_only=*/true}), 0.03);  // as on a GPU
 }
 
 TEST(GgufParity, ConfigurationsAreRead) {

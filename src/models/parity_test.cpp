@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "models/registry.h"
+#include "models/test_device.h"
 #include "weights/tensor_file.h"
 
 namespace nuri {
@@ -17,13 +18,14 @@ class Parity : public testing::TestWithParam<std::string> {};
 TEST_P(Parity, OutputsEqualTheReference) {
   at::NoGradGuard no_grad;
   fs::path folder = kGolden / GetParam();
-  OpenedModel opened = open_model(folder, {at::kFloat, at::kCPU});
+  OpenedModel opened = open_model(folder, {at::kFloat, test_device()});
   NamedTensors inputs = read_tensors(folder / "inputs.safetensors");
   NamedTensors found = opened.model->forward(inputs);
   for (auto& [name, expected] : read_tensors(folder / "outputs.safetensors")) {
     if (name == "sequences") continue;
     ASSERT_TRUE(found.contains(name)) << name;
-    EXPECT_LT((expected - found[name]).abs().max().item<double>(), 1e-4 * expected.abs().max().item<double>()) << name;
+    EXPECT_LT((expected - found[name].cpu()).abs().max().item<double>(), 1e-4 * expected.abs().max().item<double>())
+        << name;
   }
 }
 

@@ -37,10 +37,15 @@ int64_t AttentionOptions::first_seen(int64_t index) const {
 
 at::Tensor AttentionOptions::seen(int64_t past, int64_t count, const at::Tensor& starts) const {
   at::Tensor keys = at::arange(past + count, at::kLong), queries = keys.narrow(0, past, count).unsqueeze(-1);
-  at::Tensor seen = keys <= queries, start = starts.defined() ? starts.view({-1, 1, 1}) : at::zeros({}, at::kLong);
-  if (window > 0) seen = seen & (keys > queries - window);
-  if (chunk > 0) seen = seen & ((keys - start).floor_divide(chunk) == (queries - start).floor_divide(chunk));
-  if (sinks > 0) seen = seen | ((keys >= start) & (keys < start + sinks) & (keys <= queries));
+  return seen(keys, queries, starts.defined() ? starts.view({-1, 1, 1}) : at::Tensor());
+}
+
+at::Tensor AttentionOptions::seen(const at::Tensor& keys, const at::Tensor& queries, const at::Tensor& starts) const {
+  at::Tensor key = starts.defined() ? keys - starts : keys, query = starts.defined() ? queries - starts : queries;
+  at::Tensor seen = keys <= queries;
+  if (window > 0) seen = seen & (key > query - window);
+  if (chunk > 0) seen = seen & (key.floor_divide(chunk) == query.floor_divide(chunk));
+  if (sinks > 0) seen = seen | ((key >= 0) & (key < sinks) & (key <= query));
   return seen;
 }
 

@@ -27,6 +27,8 @@ struct AttentionOptions {
   // Which of positions [0, past + count) the last `count` of them attend to: boolean [count, past + count], or for
   // sequences that begin at `starts` [B], [B, count, past + count].
   at::Tensor seen(int64_t past, int64_t count, const at::Tensor& starts = {}) const;
+  // The same of positions `keys` [..., S] and `queries` [..., 1] -> [..., S], on their device.
+  at::Tensor seen(const at::Tensor& keys, const at::Tensor& queries, const at::Tensor& starts = {}) const;
 };
 
 // Tensors that a sequence keeps beside its positions, by name: what cross-attention looks at, an encoder's output.

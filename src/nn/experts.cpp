@@ -48,20 +48,22 @@ Experts::Experts(const WeightView& weights, const Shape& shape, Layout layout, d
     down.shape = {count, hidden, width};
     down.transposed = true;
   }
+  const auto together = [&](const Matrix& part, const MatrixPart& whole) {
+    return !part.coding && weights.has(whole.tensor) ? weights.get(whole.tensor, whole.shape, init) : at::Tensor();
+  };
   MatrixPart up = gate;
   up.begin = hidden;
   for (int64_t i = 0; i < count; ++i) {
     gate.index = up.index = down.index = i;
     const std::string one = std::to_string(i);
-    experts_.push_back({factor_of(weights.part(one + ".w1.weight", gate, hidden, width, init)),
-                        factor_of(weights.part(one + ".w3.weight", up, hidden, width, init)),
-                        factor_of(weights.part(one + ".w2.weight", down, width, hidden, init))});
+    const Matrix first = weights.part(one + ".w1.weight", gate, hidden, width, init);
+    const Matrix last = weights.part(one + ".w2.weight", down, width, hidden, init);
+    experts_.push_back(
+        {factor_of(first), factor_of(weights.part(one + ".w3.weight", up, hidden, width, init)), factor_of(last)});
+    if (i > 0) continue;
+    gate_up_ = together(first, gate);
+    down_ = together(last, down);
   }
-  const auto together = [&](const ops::Factor& first, const MatrixPart& part) {
-    return !first.packed && weights.has(part.tensor) ? weights.get(part.tensor, part.shape, init) : at::Tensor();
-  };
-  gate_up_ = together(experts_.front().gate, gate);
-  down_ = together(experts_.front().down, down);
 }
 
 Experts::Expert Experts::cut(const at::Tensor& gate_up, const at::Tensor& down) const {

@@ -3,20 +3,32 @@
 #include <ATen/ATen.h>
 
 #include "ops/packed.h"
+#include "ops/weight_only.h"
 
 namespace nuri::nn {
 namespace {
 
-std::shared_ptr<const ops::PackedWeight> packed_of(const Matrix& weight) {
-  return std::make_shared<const ops::PackedWeight>(
-      ops::PackedWeight{*weight.coding, weight.numbers.size(0), weight.numbers.size(1), weight.codes});
+ops::PackedWeight packed_of(const Matrix& weight) {
+  return {*weight.coding, weight.numbers.size(0), weight.numbers.size(1), weight.codes};
+}
+
+// 4 bits as libtorch's operators have them cannot be read by rows.
+bool are_rows_apart(const Matrix& weight) {
+  return weight.coding && weight.weight_only && kernels::is_four_bits(*weight.coding);
+}
+
+ops::Factor table_of(const Matrix& weight) {
+  return are_rows_apart(weight) ? ops::Factor{ops::unpack(packed_of(weight), weight.numbers), {}} : factor_of(weight);
 }
 
 }  // namespace
 
 ops::Factor factor_of(const Matrix& weight) {
-  if (weight.coding) return {{}, {}, packed_of(weight)};
-  return {weight.numbers, {}};
+  if (!weight.coding) return {weight.numbers, {}};
+  const ops::PackedWeight packed = packed_of(weight);
+  if (!weight.weight_only) return {{}, {}, std::make_shared<const ops::PackedWeight>(packed)};
+  if (auto form = ops::to_weight_only(packed, weight.numbers.device())) return {{}, {}, form};
+  return {ops::unpack(packed, weight.numbers), {}};
 }
 
 Linear::Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation)
@@ -38,11 +50,16 @@ Table::Table(const WeightView& weights, int64_t count, int64_t width, double dev
 at::Tensor Table::operator()(const at::Tensor& ids) const { return at::embedding(weight_, ids); }
 
 Embedding::Embedding(const WeightView& weights, int64_t count, int64_t width, double deviation)
-    : weight_(weights.matrix("weight", count, width, Init::normal(deviation))) {}
+    : weight_(weights.matrix("weight", count, width, Init::normal(deviation))), rows_(table_of(weight_)) {}
 
 at::Tensor Embedding::operator()(const at::Tensor& ids) const {
-  if (weight_.coding) return ops::unpack_rows(*packed_of(weight_), ids, weight_.numbers.scalar_type());
-  return at::embedding(weight_.numbers, ids);
+  if (rows_.packed) return ops::unpack_rows(*rows_.packed, ids, weight_.numbers.scalar_type());
+  return at::embedding(rows_.weight, ids);
+}
+
+Linear Embedding::head(const Matrix& matrix) const {
+  const bool shared = matrix.coding && matrix.codes.is_same(weight_.codes);
+  return shared && !are_rows_apart(matrix) ? Linear(rows_) : Linear(matrix);
 }
 
 LayerNorm::LayerNorm(const WeightView& weights, int64_t width, double epsilon)

@@ -8,7 +8,8 @@
 
 namespace nuri::nn {
 
-// What a product takes for the matrix, without bias.
+// What a product takes for the matrix, without bias. A matrix of codes for libtorch's weight-only operators that these
+// cannot hold (ops::to_weight_only) becomes numbers.
 ops::Factor factor_of(const Matrix& weight);
 
 // y = x W^T + b; weight [out, in], bias [out].
@@ -17,6 +18,7 @@ class Linear {
   Linear(const WeightView& weights, int64_t in, int64_t out, bool bias, double deviation = 0.02);
   // With a weight that was read already, perhaps another layer's.
   explicit Linear(const Matrix& weight);
+  explicit Linear(ops::Factor factor) : factor_(std::move(factor)) {}
   at::Tensor operator()(const at::Tensor& x) const { return ops::linears(x, {&factor_, 1})[0]; }
   at::Tensor activated(const at::Tensor& x, ops::Activation activation) const {
     return ops::linear_activated(x, factor_, activation);
@@ -53,11 +55,15 @@ class Embedding {
   // ids: int64, any shape -> [..., width]
   at::Tensor operator()(const at::Tensor& ids) const;
   const Matrix& matrix() const { return weight_; }
+  // The product with `matrix`, which is the embedding's own where they are tied; what products read is then not made
+  // a second time.
+  Linear head(const Matrix& matrix) const;
   // Of codes the type, device and shape alone: no number of it has a meaning.
   const at::Tensor& weight() const { return weight_.numbers; }
 
  private:
   Matrix weight_;
+  ops::Factor rows_;
 };
 
 class LayerNorm {

@@ -34,12 +34,15 @@ at::Tensor planes_of(const RopeShape& shape) {
 
 }  // namespace
 
-Rope::Rope(const RopeShape& shape) : shape_(shape) {
+Rope::Rope(const RopeShape& shape, at::Device device) : shape_(shape) {
   frequencies_ = 1.0 / at::pow(shape.theta, exponents(shape.head_dim));
   if (shape.scaling == RopeShape::Scaling::linear) frequencies_ = frequencies_ / shape.factor;
   if (shape.scaling == RopeShape::Scaling::llama3) frequencies_ = llama3_frequencies(frequencies_, shape);
   if (!shape.divisors.empty()) frequencies_ = frequencies_ / at::tensor(shape.divisors, at::kFloat);
   if (!shape.sections.empty()) planes_ = planes_of(shape);
+  if (!device.is_cuda()) return;
+  frequencies_ = frequencies_.to(device);
+  if (planes_.defined()) planes_ = planes_.to(device);
 }
 
 // [N] -> [N, 1]; [3, N] -> [N, head_dim / 2], for each frequency the position that it follows.

@@ -28,7 +28,8 @@ struct Angles {
 // Rotary position embedding (Su et al. 2021) with the scalings of Hugging Face's modeling_rope_utils.
 class Rope {
  public:
-  explicit Rope(const RopeShape& shape);
+  // `device`: of the positions, as a rule. Where they are on a GPU, nothing is then copied there at each use.
+  explicit Rope(const RopeShape& shape, at::Device device = at::kCPU);
   // positions [N], or with sections also [3, N]; extents [N]: see AttentionContext, used by `dynamic` scaling only.
   Angles operator()(const at::Tensor& positions, const at::Tensor& extents) const;
 

@@ -50,8 +50,8 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
   if (auto shape = shape_in_tiles(query, key, value, mask, causal, scale)) return in_tiles(query, key, value, *shape);
   int64_t groups = query.size(1) / key.size(1);
   bool graph = at::GradMode::is_enabled() && (query.requires_grad() || key.requires_grad() || value.requires_grad());
-  // libtorch's fused attention shares keys among heads, but has no gradient for it.
-  bool repeat = groups > 1 && graph;
+  // libtorch's fused attention shares keys among heads, but has no gradient for it, and on a GPU takes no mask then.
+  bool repeat = groups > 1 && (graph || (mask.defined() && query.is_cuda()));
   at::Tensor k = repeat ? key.repeat_interleave(groups, 1) : key;
   at::Tensor v = repeat ? value.repeat_interleave(groups, 1) : value;
   std::optional<at::Tensor> allowed;

@@ -12,6 +12,7 @@
 #include "ops/observe.h"
 #include "ops/ops.h"
 #include "ops/packed.h"
+#include "ops/weight_only.h"
 
 namespace nuri::ops {
 namespace {
@@ -187,11 +188,12 @@ bool alike(const Factor& gate, const Factor& up) {
 }
 
 bool fits_codes(const at::Tensor& x, const Factor& factor) {
-  return factor.packed && x.dim() >= 1 && x.size(-1) == factor.packed->k && x.numel() > 0 &&
-         kernels_may_run({x, factor.bias});
+  return factor.packed && !factor.packed->weight_only && x.dim() >= 1 && x.size(-1) == factor.packed->k &&
+         x.numel() > 0 && kernels_may_run({x, factor.bias});
 }
 
 at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {
+  if (factor.packed && factor.packed->weight_only) return weight_only_product(x, *factor.packed, factor.bias);
   const at::Tensor weight = factor.packed ? unpack(*factor.packed, x) : factor.weight, &bias = factor.bias;
   if (fits(x, factor) && !multiplies_fast(weight.scalar_type())) {
     std::vector<int64_t> shape = x.sizes().vec();

@@ -80,6 +80,9 @@ void paged_attention(const at::Tensor& query, const PagedNumbers& keys, const Pa
 void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, PagedNumbers& cache);
 // The positions of the chosen blocks [n] int64, one after the other, as numbers of that type: [K, n * 16, D]
 at::Tensor gather_paged(const PagedNumbers& cache, const at::Tensor& blocks, at::ScalarType type);
+// The heads' positions at these places, int64 of any shape, as numbers of that type: [..., D]. Position p of head h in
+// block b lies at (b * K + h) * 16 + p.
+at::Tensor gather_places(const PagedNumbers& cache, const at::Tensor& places, at::ScalarType type);
 
 // By the reference's name ("gelu_pytorch_tanh"); nothing for a name that is not known.
 std::optional<Activation> activation_from_name(std::string_view name);

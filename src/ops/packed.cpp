@@ -5,11 +5,13 @@
 
 #include "base/error.h"
 #include "kernels/quantized.h"
+#include "ops/weight_only.h"
 
 namespace nuri::ops {
 
 at::Tensor unpack(const PackedWeight& weight, const at::Tensor& like) {
   if (like.is_meta()) return at::empty({weight.n, weight.k}, like.options());
+  if (weight.weight_only) return weight_only_numbers(weight, like.scalar_type());
   at::Tensor rows = at::empty({weight.n, weight.k}, at::kFloat);
   kernels::dequantize(weight.coding, weight.n, weight.k, weight.bytes.const_data_ptr(), 0, weight.n,
                       rows.mutable_data_ptr<float>());
@@ -17,6 +19,7 @@ at::Tensor unpack(const PackedWeight& weight, const at::Tensor& like) {
 }
 
 at::Tensor unpack_rows(const PackedWeight& weight, const at::Tensor& ids, at::ScalarType dtype) {
+  if (weight.weight_only) return weight_only_rows(weight, ids, dtype);
   std::vector<int64_t> shape = ids.sizes().vec();
   shape.push_back(weight.k);
   if (ids.is_meta()) return at::empty(shape, ids.options().dtype(dtype));

@@ -96,4 +96,13 @@ at::Tensor gather_paged(const PagedNumbers& cache, const at::Tensor& blocks, at:
   return chosen.to(type).transpose(0, 1).reshape({chosen.size(1), -1, chosen.size(3)});
 }
 
+at::Tensor gather_places(const PagedNumbers& cache, const at::Tensor& places, at::ScalarType type) {
+  at::Tensor flat = places.reshape({-1});
+  at::Tensor chosen = cache.numbers.view({-1, cache.numbers.size(3)}).index_select(0, flat);
+  if (cache.scales.defined()) chosen = chosen * cache.scales.view({-1}).index_select(0, flat).unsqueeze(-1);
+  std::vector<int64_t> shape = places.sizes().vec();
+  shape.push_back(cache.numbers.size(3));
+  return chosen.to(type).view(shape);
+}
+
 }  // namespace nuri::ops

@@ -62,9 +62,6 @@ LoadOptions load_options(const ModelOptions& options) {
   if (options.device == "cuda") {
     if (!at::hasCUDA())
       throw Error(ErrorKind::unsupported, "--device: found cuda, but this libtorch finds no CUDA device");
-    if (load.coding)
-      throw Error(ErrorKind::unsupported,
-                  fmt::format("--weights: found {}, expected native with --device cuda", options.weights));
     load.device = at::kCUDA;
   } else if (options.device != "cpu") {
     throw Error(ErrorKind::usage, fmt::format("--device: found {}, expected cpu or cuda", options.device));

@@ -74,6 +74,32 @@ std::vector<std::string> golden_names() {
 INSTANTIATE_TEST_SUITE_P(Golden, QuantizeTest, testing::ValuesIn(golden_names()),
                          [](const auto& info) { return info.param; });
 
+// What a GPU does with the codes of a folder: libtorch's own products of 4 bits and of 8 in rows, numbers for the rest.
+TEST(QuantizeForAGpu, WeightOnlyProductsGiveTheSameLogits) {
+  TestFolder folder;
+  for (const char* golden : {"llama3", "mixtral", "llama4", "opt", "llava_clip_llama"})
+    for (const char* weights : {"native", "int8", "int4"}) {
+      SCOPED_TRACE(std::string(golden) + " " + weights);
+      const fs::path source = kGolden / golden, inputs = source / "inputs.safetensors";
+      LoadOptions ours, theirs;
+      const bool eight = weights == std::string("int8");
+      ours.coding = eight ? Coding::int8_rows : Coding::int4_ranges;
+      theirs.coding = eight ? Coding::int8_groups : Coding::int4_ranges, theirs.weight_only = true;
+      fs::path packed = source;
+      if (weights == std::string("native")) {  // codes of a folder in place of codes made while it is read
+        QuantizeRequest request;
+        request.model = source, request.output = packed = folder / golden, request.weights = "int4";
+        quantize(request);
+        ours.coding = theirs.coding = {};
+      }
+      at::Tensor expected = run(packed, inputs, ours).at("logits"), found = run(packed, inputs, theirs).at("logits");
+      // Of one row a router may choose another expert, where two are as good as equal.
+      at::Tensor rows = (found - expected).abs().amax(-1).flatten();
+      at::Tensor worst = std::get<0>(at::kthvalue(rows, rows.numel() - 1));
+      EXPECT_LT(worst.item<double>(), 6e-2 * expected.abs().max().item<double>());
+    }
+}
+
 class Quantize : public QuantizeTest {};
 INSTANTIATE_TEST_SUITE_P(Golden, Quantize, testing::Values("llama3"));
 

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
-#include "kernels/quantized.h"
+#include "kernels/code_writer.h"
 #include "weights/packing.h"
 
 namespace nuri {
@@ -52,14 +52,6 @@ CodeLine best_line(Coding coding, const float* x, const float* weights, int64_t 
   return best;
 }
 
-// What is chosen for a matrix [n, k].
-struct Chosen {
-  std::vector<uint8_t> codes;   // [n, k]
-  std::vector<CodeLine> lines;  // [n, groups]
-  Chosen(int64_t n, int64_t k)
-      : codes(static_cast<size_t>(n * k)), lines(static_cast<size_t>(n * kernels::count_groups(k))) {}
-};
-
 at::Tensor checked(const at::Tensor& numbers, Coding coding) {
   if (coding == Coding::int8_rows)
     throw Error(ErrorKind::internal, "calibrated rounding: found int8_rows, expected a coding in groups");
@@ -73,8 +65,8 @@ at::Tensor checked(const at::Tensor& numbers, Coding coding) {
 // moments, [k, k]) the error of each column goes into those that follow within the group, and `errors` [n, count]
 // becomes what those behind the group have to take over.
 void round_group(at::Tensor& w, int64_t begin, int64_t count, const at::Tensor& diagonal, const at::Tensor& feedback,
-                 at::Tensor& errors, Coding coding, Chosen& chosen) {
-  const int64_t n = w.size(0), k = w.size(1), groups = kernels::count_groups(k);
+                 at::Tensor& errors, Coding coding, kernels::CodeWriter& writer) {
+  const int64_t n = w.size(0), k = w.size(1);
   float* const all = w.mutable_data_ptr<float>();
   const float* const weights = diagonal.const_data_ptr<float>() + begin;
   const float* const upper = feedback.defined() ? feedback.const_data_ptr<float>() : nullptr;
@@ -83,16 +75,16 @@ void round_group(at::Tensor& w, int64_t begin, int64_t count, const at::Tensor& 
     for (int64_t row = first; row < last; ++row) {
       float* const x = all + row * k + begin;
       const CodeLine line = best_line(coding, x, weights, count);
-      chosen.lines[static_cast<size_t>(row * groups + begin / kGroup)] = line;
+      uint8_t codes[kGroup] = {};
       for (int64_t j = 0; j < count; ++j) {
-        const uint8_t code = code_for(line, coding, x[j]);
-        chosen.codes[static_cast<size_t>(row * k + begin + j)] = code;
+        codes[j] = code_for(line, coding, x[j]);
         if (upper == nullptr) continue;
         const float* const factors = upper + (begin + j) * k + begin;
-        const float error = (x[j] - number_for(line, code)) / factors[j];
+        const float error = (x[j] - number_for(line, codes[j])) / factors[j];
         off[row * kGroup + j] = error;
         for (int64_t i = j + 1; i < count; ++i) x[i] -= error * factors[i];
       }
+      writer.set(row, begin / kGroup, codes, line.scale, line.least);
     }
   });
 }
@@ -102,17 +94,16 @@ WeightStore::Codes round_all(const at::Tensor& numbers, const at::Tensor& diagon
   at::Tensor w = checked(numbers, coding);
   if (w.is_same(numbers)) w = w.clone();
   const int64_t n = w.size(0), k = w.size(1);
-  Chosen chosen(n, k);
+  at::Tensor bytes = at::empty({kernels::quantized_bytes(coding, n, k)}, at::kByte);
+  kernels::CodeWriter writer(coding, n, k, bytes.mutable_data_ptr());
   at::Tensor errors = at::empty({n, kGroup}, at::kFloat);
   for (int64_t begin = 0; begin < k; begin += kGroup) {
     const int64_t count = std::min(kGroup, k - begin), end = begin + count;
-    round_group(w, begin, count, diagonal, feedback, errors, coding, chosen);
+    round_group(w, begin, count, diagonal, feedback, errors, coding, writer);
     if (feedback.defined() && end < k)
       w.narrow(1, end, k - end)
           .addmm_(errors.narrow(1, 0, count), feedback.narrow(0, begin, count).narrow(1, end, k - end), 1, -1);
   }
-  at::Tensor bytes = at::empty({kernels::quantized_bytes(coding, n, k)}, at::kByte);
-  kernels::pack_codes(coding, n, k, chosen.codes.data(), chosen.lines.data(), bytes.mutable_data_ptr());
   return {coding, bytes, numbers.scalar_type()};
 }
 

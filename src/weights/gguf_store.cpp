@@ -209,7 +209,7 @@ at::Tensor GgufStore::take(const std::string& name, at::IntArrayRef shape, const
 }
 
 std::optional<kernels::Coding> GgufStore::stored_coding(const Weight& weight) const {
-  if (!options_.device.is_cpu() || weight.shape.size() != 2 || weight.shape[1] > kMostColumns) return {};
+  if (options_.device.is_meta() || weight.shape.size() != 2 || weight.shape[1] > kMostColumns) return {};
   return coding_of(weight.tensor->type);
 }
 
@@ -220,6 +220,7 @@ std::optional<WeightStore::Codes> GgufStore::codes(const std::string& name, int6
   if (auto asked = asked_coding(options_, name); asked && !coding) {
     Codes rounded = round_to_codes(numbers(find(name, {n, k})), *asked);
     rounded.dtype = dtype_;
+    rounded.weight_only = options_.weight_only_device();
     return rounded;
   }
   if (!coding) return {};
@@ -232,7 +233,7 @@ std::optional<WeightStore::Codes> GgufStore::codes(const std::string& name, int6
     throw Error(error.kind(), fmt::format("{}: tensor {}: {}", file_->path().string(), shown_text(weight.tensor->name),
                                           error.what()));
   }
-  return Codes{*coding, bytes, dtype_};
+  return Codes{*coding, bytes, dtype_, options_.weight_only_device()};
 }
 
 void GgufStore::expect_all_taken() const {

@@ -16,8 +16,7 @@ namespace nuri {
 // The weights of a GGUF file under the names that transformers gives them. Q4_0, Q4_1, Q5_0, Q8_0, IQ4_NL and Q3_K
 // become codes of our kernels as they are; Q4_K and IQ4_XS do but for their scales, which are rounded to float16; of
 // Q6_K, whose scales are those of 16 columns, the integers code * scale are rounded to 8 bits in groups of 32. Other
-// types are numbers: float32 in a file of float32 alone, else bfloat16, unless LoadOptions::dtype says otherwise. All
-// are numbers where they are not for the CPU's kernels.
+// types are numbers: float32 in a file of float32 alone, else bfloat16, unless LoadOptions::dtype says otherwise.
 class GgufStore : public FileStore {
  public:
   // Throws as GgufFile does, and Error(unsupported) for an architecture that is not known here.

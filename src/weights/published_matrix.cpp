@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/parallel.h"
+#include "kernels/code_writer.h"
 #include "kernels/convert.h"
 #include "kernels/quantized.h"
 #include "weights/packing.h"
@@ -141,23 +142,16 @@ at::Tensor packed_as(const PublishedMatrix& matrix, Coding coding) {
   const std::vector<int32_t> group_of = groups_of_blocks(matrix).value();
   const auto blocks = static_cast<int64_t>(group_of.size());
   const bool shifted = !is_four_bits(coding) && !all_zeros_are(matrix, 128);
-  at::Tensor packed = at::zeros({kernels::quantized_bytes(coding, n, k)}, at::kByte);
-  auto* to = packed.mutable_data_ptr();
+  at::Tensor packed = at::empty({kernels::quantized_bytes(coding, n, k)}, at::kByte);
+  kernels::CodeWriter writer(coding, n, k, packed.mutable_data_ptr());
   for_blocks(matrix, [&](int64_t first, int64_t rows, uint8_t* codes) {
-    std::vector<float> scales(static_cast<size_t>(kPanelRows * blocks)), least(scales.size());
-    for (int64_t panel = first / kPanelRows; panel * kPanelRows < first + rows; ++panel) {
-      const int64_t above = panel * kPanelRows, height = std::min(kPanelRows, n - above);
-      uint8_t* const own = codes + (above - first) * blocks * kCodeGroup;
-      for (int64_t row = 0; row < height; ++row) {
-        if (shifted) shift_codes(matrix, above + row, own + row * blocks * kCodeGroup);
-        const int64_t places = coding == Coding::int8_rows ? 1 : blocks;
-        for (int64_t block = 0; block < places; ++block) {
-          const auto i = static_cast<size_t>((above + row) * matrix.groups + group_of[block]);
-          scales[row * places + block] = matrix.scales[i];
-          least[row * places + block] = least_of(matrix, i);
-        }
+    for (int64_t row = first; row < first + rows; ++row) {
+      uint8_t* const own = codes + (row - first) * blocks * kCodeGroup;
+      if (shifted) shift_codes(matrix, row, own);
+      for (int64_t block = 0; block < blocks; ++block) {
+        const auto i = static_cast<size_t>(row * matrix.groups + group_of[block]);
+        writer.set(row, block, own + block * kCodeGroup, matrix.scales[i], least_of(matrix, i));
       }
-      kernels::pack_panel(coding, n, k, panel, {own, scales.data(), least.data()}, to);
     }
   });
   return packed;

@@ -307,10 +307,9 @@ at::Tensor CheckpointStore::take_numbers(const CodedSource& source, at::IntArray
 std::optional<WeightStore::Codes> CheckpointStore::codes(const std::string& name, int64_t n, int64_t k) {
   std::optional<Codes> codes;
   if (auto matrix = matrices_.find(name); matrix != matrices_.end()) {
-    // Products on a GPU know no codes, several matrices in one are read as numbers, and for shapes alone nothing is
-    // packed.
+    // Several matrices in one are read as numbers, and for shapes alone nothing is packed.
     const bool packs = !coded_->has_canonical_names();
-    if (options_.device.is_cuda() || matrix->second.rows.total > 1 || (packs && options_.device.is_meta())) return {};
+    if (matrix->second.rows.total > 1 || (packs && options_.device.is_meta())) return {};
     codes = coded_->read(matrix->second.published, n, k);
     if (codes && options_.device.is_meta()) codes->bytes = at::empty_like(codes->bytes, at::kMeta);
   } else if (auto wanted = coding(name); wanted && tensors_.contains(name)) {
@@ -321,6 +320,7 @@ std::optional<WeightStore::Codes> CheckpointStore::codes(const std::string& name
   if (!codes) return {};
   taken_.insert(name);
   codes->dtype = options_.dtype.value_or(codes->dtype);
+  codes->weight_only = options_.weight_only_device();
   return codes;
 }
 
@@ -333,11 +333,14 @@ std::optional<WeightStore::Codes> CheckpointStore::codes_of_part(const std::stri
   Codes codes = round_to_codes(cut(tensor, part, n), *wanted);
   release(tensor.select(0, part.index));
   codes.dtype = options_.dtype.value_or(codes.dtype);
+  codes.weight_only = options_.weight_only_device();
   return codes;
 }
 
 std::optional<kernels::Coding> asked_coding(const LoadOptions& options, const std::string& name) {
-  return options.coding ? usual_coding(name, *options.coding) : std::nullopt;
+  auto coding = options.coding ? usual_coding(name, *options.coding) : std::nullopt;
+  const bool by_rows = coding == kernels::Coding::int8_groups && options.weight_only_device();
+  return by_rows ? kernels::Coding::int8_rows : coding;
 }
 
 std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) const {

@@ -46,9 +46,17 @@ struct LoadOptions {
   // Matrices of products and the embeddings of words are rounded to these codes while they are read, as usual_coding
   // says. Throws Error(usage) for a checkpoint that is in codes already.
   std::optional<kernels::Coding> coding = {};
+  // Products of codes are made by libtorch's own weight-only operators, as they always are on a GPU
+  // (ops/weight_only.h).
+  bool weight_only = false;
+  // The device of these products; nothing: our kernels make them.
+  std::optional<at::Device> weight_only_device() const {
+    return weight_only || device.is_cuda() ? std::optional(device) : std::nullopt;
+  }
 };
 
-// How `--weights` asks for the matrix of that name to be packed where it is stored in numbers.
+// How `--weights` asks for the matrix of that name to be packed where it is stored in numbers. 8 bits for libtorch's
+// operators have a scale a row, the only one that these know.
 std::optional<kernels::Coding> asked_coding(const LoadOptions& options, const std::string& name);
 
 // Weights that lie in files.

@@ -64,8 +64,9 @@ Matrix WeightView::part(std::string_view name, MatrixPart part, int64_t n, int64
 
 Matrix WeightView::enter_codes(std::string name, WeightStore::Codes codes, int64_t n, int64_t k) const {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  at::Tensor numbers = at::full({1, 1}, kNone, at::TensorOptions().dtype(codes.dtype).device(codes.bytes.device()));
-  Matrix matrix{numbers.expand({n, k}), codes.coding, codes.bytes};
+  at::Device device = codes.weight_only.value_or(codes.bytes.device());
+  at::Tensor numbers = at::full({1, 1}, kNone, at::TensorOptions().dtype(codes.dtype).device(device));
+  Matrix matrix{numbers.expand({n, k}), codes.coding, codes.bytes, codes.weight_only.has_value()};
   ledger_->coded.emplace(name, matrix);
   enter(std::move(name), matrix.numbers);
   return matrix;

@@ -25,7 +25,8 @@ struct Init {
 struct Matrix {
   at::Tensor numbers;  // of codes: not a number, everywhere, in the type and the shape that they stand for
   std::optional<kernels::Coding> coding = {};
-  at::Tensor codes = {};  // uint8, as kernels/coding.h tells
+  at::Tensor codes = {};     // uint8, as kernels/coding.h tells, on the CPU or the meta device
+  bool weight_only = false;  // codes that libtorch's own operators are to multiply by, on the device of `numbers`
 };
 
 // A matrix [n, k] within a tensor of several: rows [begin, begin + n) of tensor[index], or of its transposed.
@@ -55,7 +56,8 @@ class WeightStore {
   struct Codes {
     kernels::Coding coding;
     at::Tensor bytes;
-    at::ScalarType dtype;  // of the numbers that they stand for
+    at::ScalarType dtype;                        // of the numbers that they stand for
+    std::optional<at::Device> weight_only = {};  // where libtorch's own operators multiply by them; nothing: kernels do
   };
   // The matrix [n, k] if it is stored in codes or is to be rounded to them; else nothing. Throws Error(format) for
   // another shape.

@@ -1,5 +1,7 @@
 """Greedy continuations of the committed checkpoints are those of the reference."""
 
+import os
+
 import harness
 
 
@@ -11,7 +13,8 @@ class Continuations(harness.TestCase):
             if not expected:
                 continue
             found, given = self.folder / "found.safetensors", folder / "inputs.safetensors"
-            self.succeeds("forward", folder, given, "-o", found, "--dtype", "float32", "--generate", "24")
+            self.succeeds("forward", folder, given, "-o", found, "--dtype", "float32", "--generate", "24",
+                          "--device", os.environ.get("NURI_TEST_DEVICE", "cpu"))
             with self.subTest(folder.name):
                 self.assertEqual(harness.read_safetensors(found)["sequences"], expected)
             compared += 1

@@ -64,6 +64,7 @@ class ComposedModel : public CausalLM, public MediaEncoder {
 
   at::Tensor embed_made(const at::Tensor& ids) override { return embed_ids(ids); }
   at::Tensor step(const Step& step, nn::KvCache& cache) override { return decoder_.step(step, cache, tap_); }
+  bool can_record_steps() const override { return tap_ == nullptr && decoder_.can_record_steps(); }
 
   Limits limits() const override { return decoder_.limits(); }
   nn::CacheShape cache_shape() const override { return decoder_.cache_shape(); }

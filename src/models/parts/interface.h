@@ -96,6 +96,8 @@ struct Step {
   at::Tensor positions;                     // [T], or [3, T] for three-dimensional rotary positions
   std::vector<nn::StepSequence> sequences;  // which rows continue which sequence
   std::vector<int64_t> logit_rows;          // rows whose logits are wanted
+  // Where the rows look, in place of `sequences`; the logits of all are wanted. Only for CausalLM::can_record_steps.
+  nn::AttentionContext* context = nullptr;
 };
 
 // A model that continues a sequence of token ids, perhaps with media between them.
@@ -119,6 +121,9 @@ class CausalLM : public Model {
   virtual at::Tensor embed_made(const at::Tensor& ids) = 0;
   // Runs the rows of the step, appends to the caches -> logits [logit_rows, V].
   virtual at::Tensor step(const Step& step, nn::KvCache& cache) = 0;
+  // Whether a step with Step::context has shapes that depend on those of its inputs alone and needs nothing of the
+  // host, so that it can be recorded (ops/recorded_step.h).
+  virtual bool can_record_steps() const { return false; }
 };
 
 }  // namespace nuri

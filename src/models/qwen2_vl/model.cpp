@@ -59,6 +59,7 @@ class Qwen2VlModel : public CausalLM, public MediaEncoder {
   }
   at::Tensor embed_made(const at::Tensor& ids) override { return decoder_.embed(ids); }
   at::Tensor step(const Step& step, nn::KvCache& cache) override { return decoder_.step(step, cache); }
+  bool can_record_steps() const override { return tap_ == nullptr && decoder_.can_record_steps(); }
 
   NamedTensors picture_inputs(int64_t width, int64_t height) const override {
     const QwenVisionConfig& v = config_.vision;

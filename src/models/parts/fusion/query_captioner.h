@@ -20,6 +20,7 @@ class QueryCaptioner : public CausalLM, public MediaEncoder {
   std::vector<DecoderInput> embed(const NamedTensors& inputs) override;
   at::Tensor embed_made(const at::Tensor& ids) override { return language_->embed(ids); }
   at::Tensor step(const Step& step, nn::KvCache& cache) override { return language_->step(step, cache, tap_); }
+  bool can_record_steps() const override { return tap_ == nullptr && language_->can_record_steps(); }
   int64_t idle_parameters() const override { return language_->idle_parameters(); }
 
   std::vector<std::string> frozen_parts() const override { return {"vision_model.", "language_model."}; }

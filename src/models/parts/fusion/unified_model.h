@@ -41,6 +41,7 @@ class UnifiedModel : public CausalLM, public MediaEncoder {
   std::vector<DecoderInput> embed(const NamedTensors& inputs) override;
   at::Tensor embed_made(const at::Tensor& ids) override { return decoder_.embed(ids); }
   at::Tensor step(const Step& step, nn::KvCache& cache) override { return decoder_.step(step, cache, tap_); }
+  bool can_record_steps() const override { return tap_ == nullptr && decoder_.can_record_steps(); }
 
   NamedTensors picture_inputs(int64_t width, int64_t height) const override {
     return reader_->picture_inputs(width, height);

@@ -15,8 +15,9 @@ class FeedForward {
   virtual at::Tensor added(const at::Tensor& x, const at::Tensor& other, Tap* tap) const {
     return other + (*this)(x, tap);
   }
-  // See Model.
+  // See Model, and CausalLM.
   virtual int64_t idle_parameters() const { return 0; }
+  virtual bool can_record_steps() const { return false; }
 };
 
 // The same weights for every token.
@@ -25,6 +26,7 @@ class DenseFeedForward : public FeedForward {
   explicit DenseFeedForward(nn::GatedMlp mlp) : mlp_(std::move(mlp)) {}
   at::Tensor operator()(const at::Tensor& x, Tap*) const override { return mlp_(x); }
   at::Tensor added(const at::Tensor& x, const at::Tensor& other, Tap*) const override { return mlp_.added(x, other); }
+  bool can_record_steps() const override { return true; }
 
  private:
   nn::GatedMlp mlp_;

@@ -24,8 +24,9 @@ class LanguageModel {
   virtual std::vector<DecoderInput> prompts(const at::Tensor& embeddings, const NamedTensors& inputs) const = 0;
   // As CausalLM::step.
   virtual at::Tensor step(const Step& step, nn::KvCache& cache, Tap* tap) const = 0;
-  // See Model.
+  // See Model, and CausalLM.
   virtual int64_t idle_parameters() const { return 0; }
+  virtual bool can_record_steps() const { return false; }
 
   virtual CausalLM::Limits limits() const = 0;
   virtual nn::CacheShape cache_shape() const = 0;
@@ -49,6 +50,7 @@ class DecoderOnly : public LanguageModel {
     return decoder_->step(step, cache, tap);
   }
   int64_t idle_parameters() const override { return decoder_->idle_parameters(); }
+  bool can_record_steps() const override { return decoder_->can_record_steps(); }
   CausalLM::Limits limits() const override { return decoder_->limits(); }
   nn::CacheShape cache_shape() const override { return decoder_->cache_shape(); }
   const at::Tensor& embedding() const override { return decoder_->embedding(); }
@@ -78,6 +80,7 @@ class TextModel : public CausalLM {
   std::vector<DecoderInput> embed(const NamedTensors& inputs) override;
   at::Tensor embed_made(const at::Tensor& ids) override { return language_->embed(ids); }
   at::Tensor step(const Step& step, nn::KvCache& cache) override { return language_->step(step, cache, tap_); }
+  bool can_record_steps() const override { return tap_ == nullptr && language_->can_record_steps(); }
 
  private:
   std::unique_ptr<LanguageModel> language_;

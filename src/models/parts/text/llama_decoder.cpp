@@ -1,6 +1,7 @@
 #include "models/parts/text/llama_decoder.h"
 
 #include <ATen/ATen.h>
+#include <algorithm>
 #include <cmath>
 
 #include "models/parts/inputs.h"
@@ -69,13 +70,14 @@ LlamaDecoder::LlamaDecoder(const WeightView& weights, const LlamaDecoderConfig& 
       embedding_(weights / "model" / "embed_tokens", config.vocabulary + config.further_tokens, config.width,
                  config.deviation),
       norm_(weights / "model" / "norm", config.width, config.epsilon),
-      rope_(rope_shape(config)) {
+      rope_(rope_shape(config), embedding_.weight().device()) {
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     blocks_.push_back(make_block(weights / "model" / "layers" / layer, config, layer, cached_layers_));
     cached_layers_ += blocks_.back()->caches();
   }
-  head_.emplace(output_head(weights, embedding_.matrix(), "model.embed_tokens.weight", config.tied_embeddings,
-                            {config.vocabulary, config.width}, Init::normal(config.deviation)));
+  head_.emplace(
+      embedding_.head(output_head(weights, embedding_.matrix(), "model.embed_tokens.weight", config.tied_embeddings,
+                                  {config.vocabulary, config.width}, Init::normal(config.deviation))));
 }
 
 at::Tensor LlamaDecoder::embed(const at::Tensor& ids) const {
@@ -99,6 +101,12 @@ int64_t LlamaDecoder::idle_parameters() const {
   int64_t sum = 0;
   for (const auto& block : blocks_) sum += block->idle_parameters();
   return sum;
+}
+
+// Dynamic frequencies are made on the host.
+bool LlamaDecoder::can_record_steps() const {
+  return config_.rope.type != "dynamic" &&
+         std::ranges::all_of(blocks_, [](const auto& block) { return block->can_record_steps(); });
 }
 
 at::Tensor LlamaDecoder::logits(const at::Tensor& hidden) const { return (*head_)(hidden); }

@@ -21,8 +21,9 @@ class DecoderBlock {
                              const at::Tensor& rows, Tap* tap) const = 0;
   // Whether it keeps keys and values of every position.
   virtual bool caches() const { return true; }
-  // See Model.
+  // See Model, and CausalLM.
   virtual int64_t idle_parameters() const { return 0; }
+  virtual bool can_record_steps() const { return false; }
 };
 
 // Makes block `layer` from the weights under model.layers.N. `cached_layer`: its layer of the cache, if it caches.
@@ -37,6 +38,7 @@ class LlamaBlock : public DecoderBlock {
   at::Tensor forward(at::Tensor x, const nn::Angles& angles, nn::AttentionContext& context, const at::Tensor& rows,
                      Tap* tap) const override;
   int64_t idle_parameters() const override { return feed_forward_->idle_parameters(); }
+  bool can_record_steps() const override { return feed_forward_->can_record_steps(); }
 
  private:
   at::Tensor attend(const at::Tensor& x, const nn::Angles& angles, nn::AttentionContext& context) const;
@@ -68,6 +70,7 @@ class LlamaDecoder : public TextDecoder {
   at::Tensor logits(const at::Tensor& hidden) const override;
   at::Tensor positions(const NamedTensors& inputs, int64_t batch, int64_t length) const override;
   int64_t idle_parameters() const override;
+  bool can_record_steps() const override;
 
   CausalLM::Limits limits() const override { return {config_.vocabulary, config_.context, config_.width}; }
   nn::CacheShape cache_shape() const override { return {cached_layers_, config_.kv_heads, config_.head_dim}; }

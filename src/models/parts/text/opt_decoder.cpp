@@ -67,8 +67,9 @@ OptDecoder::OptDecoder(const WeightView& weights, const OptDecoderConfig& config
   for (int64_t layer = 0; layer < config.layers; ++layer)
     blocks_.emplace_back(decoder / "layers" / layer, config, layer);
   if (config.final_norm) norm_.emplace(make_norm(decoder / "final_layer_norm", config));
-  head_.emplace(output_head(weights, words_.matrix(), "model.decoder.embed_tokens.weight", config.tied_embeddings,
-                            {config.vocabulary, config.word_width}, Init::normal(config.deviation)));
+  head_.emplace(
+      words_.head(output_head(weights, words_.matrix(), "model.decoder.embed_tokens.weight", config.tied_embeddings,
+                              {config.vocabulary, config.word_width}, Init::normal(config.deviation))));
 }
 
 at::Tensor OptDecoder::embed(const at::Tensor& ids) const {

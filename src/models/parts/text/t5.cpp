@@ -106,8 +106,8 @@ T5::T5(const WeightView& weights, const T5Config& config)
                                                       (weights / name).scope(), (weights / "shared.weight").scope()));
   // T5 1.1 has a head of its own, but what transformers 5 makes from a configuration has not.
   bool own_head = !config.scaled_output && weights.stored("lm_head.weight");
-  head_.emplace(output_head(weights, words_.matrix(), "shared.weight", !own_head, {config.vocabulary, config.width},
-                            Init::normal(config.factor)));
+  head_.emplace(words_.head(output_head(weights, words_.matrix(), "shared.weight", !own_head,
+                                        {config.vocabulary, config.width}, Init::normal(config.factor))));
 }
 
 at::Tensor T5::embed(const at::Tensor& ids) const {

@@ -19,6 +19,7 @@ at::Tensor TextDecoder::positions(const NamedTensors& inputs, int64_t batch, int
 }
 
 at::Tensor TextDecoder::step(const Step& step, nn::KvCache& cache, Tap* tap) const {
+  if (step.context != nullptr) return logits(forward(step.embeddings, step.positions, *step.context, {}, tap));
   nn::PagedCausalAttention context(cache, step.sequences);
   at::Tensor rows = at::tensor(step.logit_rows, at::kLong).to(step.embeddings.device());
   at::Tensor hidden = forward(step.embeddings, step.positions, context, rows, tap);

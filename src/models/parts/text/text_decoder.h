@@ -33,7 +33,8 @@ class TextDecoder {
   at::ScalarType dtype() const { return embedding().scalar_type(); }
   at::Device device() const { return embedding().device(); }
 
-  // As CausalLM::step.
+  // As CausalLM's.
+  virtual bool can_record_steps() const { return false; }
   at::Tensor step(const Step& step, nn::KvCache& cache, Tap* tap = nullptr) const;
 };
 
