@@ -48,6 +48,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--keep", action="store_true",
                         help="take what an earlier run measured whole; without it everything is measured anew")
+    parser.add_argument("--report-only", action="store_true", help="of what is kept; nothing is measured")
     parser.add_argument("--work", type=Path, default=ROOT / "build/bench", help="environments, models, logs")
     parser.add_argument("--checkpoints", type=Path, help="folder with Hugging Face folders of random weights, by shape")
     parser.add_argument("--nuri", type=Path, default=ROOT / "build/release/nuri")
@@ -57,6 +58,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--no-accuracy", action="store_true")
     parser.add_argument("--no-profile", action="store_true", help="of the goals that are missed")
     options = parser.parse_args()
+    options.keep |= options.report_only
     options.models = options.models or list(TINY if options.quick else MODELS)
     options.output = options.output or (options.work if options.quick else ROOT / "bench")
     options.repetitions = options.repetitions or (1 if options.quick else 5)
@@ -141,23 +143,26 @@ def measure(model: str, precision: str, files: Files, options: argparse.Namespac
 
 
 def measure_all(files: Files, options: argparse.Namespace, peers: dict[str, Peer], reference: Peer):
-    """-> contests, rows of accuracy; each is kept when it is whole."""
-    kept, contests, accuracy = Kept(options.work), [], []
+    """-> contests, rows of accuracy, and the names of contests that are missing; each is kept when it is whole."""
+    kept, contests, accuracy, missing = Kept(options.work), [], [], []
     for model in options.models:
         for precision in options.weights:
-            if not options.keep or (contest := kept.contest(model, precision)) is None:
+            contest = kept.contest(model, precision) if options.keep else None
+            if contest is None and not options.report_only:
                 contest = measure(model, precision, files, options, peers)
                 if not options.cells:
                     kept.keep_contest(contest)
-            contests.append(contest)
+            contests += [contest] if contest else []
+            missing += [] if contest else [f"{model}, {precision}"]
     texts = [model for model in options.models if (MODELS | TINY)[model][1]]
     for model in [] if options.no_accuracy else [DECODER, *texts]:
-        if not options.keep or (rows := kept.accuracy(model)) is None:
+        rows = kept.accuracy(model) if options.keep else None
+        if rows is None and not options.report_only:
             rows = (measure_decoder(options, files, peers, reference) if model == DECODER else
                     measure_random(model, options, files, peers, reference))
             kept.keep_accuracy(model, rows)
-        accuracy += rows
-    return contests, accuracy
+        accuracy += rows or []
+    return contests, accuracy, missing
 
 
 def main() -> None:
@@ -166,9 +171,9 @@ def main() -> None:
     python = {name: install(environments, name) for name in dict.fromkeys([*options.peers, "transformers"])}
     peers = {name: Peer(name, python[name]) for name in options.peers}
     files = Files(options.work, python, options.checkpoints, options.nuri)
-    contests, accuracy = measure_all(files, options, peers, Peer("transformers", python["transformers"]))
+    contests, accuracy, missing = measure_all(files, options, peers, Peer("transformers", python["transformers"]))
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "results.md").write_text(markdown(machine_of(options, peers), contests, accuracy))
+    (options.output / "results.md").write_text(markdown(machine_of(options, peers), contests, accuracy, missing))
     (options.output / "results.svg").write_text(plot(contests))
     tell(f"{options.output / 'results.md'}")
 

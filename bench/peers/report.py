@@ -108,7 +108,8 @@ def limits_text(limits: dict) -> str:
     return table(["", "by", "one thread", f"{limits['threads']} threads", ""], rows)
 
 
-def markdown(machine: dict, contests: list[Contest], accuracy: list[dict]) -> str:
+def markdown(machine: dict, contests: list[Contest], accuracy: list[dict],
+             missing: list[str] = ()) -> str:
     parts = ["# Nuri beside its peers\n\nWritten by `make bench-peers`; bench/README.md tells how to read it.\n",
              "## The machine\n", "\n".join(f"- {name}: {value}" for name, value in machine.items()) + "\n",
              "## Speed\n",
@@ -120,6 +121,8 @@ def markdown(machine: dict, contests: list[Contest], accuracy: list[dict]) -> st
                   table(["", *contest.samples, "of the limit"], contest.rows()), limits_text(contest.limits)]
         if notes := contest.notes():
             parts.append("Left out:\n\n" + "\n".join(notes) + "\n")
+    if missing:
+        parts.append(f"Not measured yet: {'; '.join(missing)}.\n")
     if accuracy:
         parts += ["## Accuracy\n",
                   "Against the same weights in float32 by transformers. KL divergence and equal top tokens mean "

@@ -127,10 +127,10 @@ class Report(unittest.TestCase):
                      "kl_99": 2e-3, "equal_top": 0.995, "relative_error": 0.01},
                     {"model": "random", "trained": False, "program": "openvino", "weights": "int4",
                      "error": "it broke"}]
-        text = report.markdown({"processor": "P"}, [self.contest()], accuracy)
+        text = report.markdown({"processor": "P"}, [self.contest()], accuracy, ["m, int8", "n, int4"])
         for words in ("| prefill 512, tokens/s | 300 (290 - 310) | 100 (100 - 100): 3.00x | 60 % |",
                       "| load, s | 0.05 | 1: 20.00x |  |", "- picture: llama.cpp: this model has no mmproj.gguf",
-                      "1.50e-04 (99 %: 2.00e-03)", "99.50 %", "it broke", "71.5 %  few_rows_product", "Yesterday.",
+                      "1.50e-04 (99 %: 2.00e-03)", "99.50 %", "it broke", "71.5 %  few_rows_product", "Yesterday.", "Not measured yet: m, int8; n, int4.",
                       "| reading memory |  | 40.0 | 50.0 | GB/s |"):
             self.assertIn(words, text)
         for line in re.findall(r"(?m)^\|.*$", text):  # whole tables
