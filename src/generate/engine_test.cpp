@@ -79,6 +79,23 @@ TEST(Engine, ABatchChangesNoToken) {
   }
 }
 
+TEST(Engine, AModelIsTendedBetweenTokensOnly) {
+  TinyModel model;
+  int64_t tended = 0;
+  model.tend_by([&] { return ++tended, false; });
+  EngineOptions options;
+  options.step_rows = 8;
+  Engine engine(model, options);
+  engine.submit(request(prompt(20, 1), 6));
+  for (int64_t step : {1, 2, 3}) {
+    engine.run_step();
+    EXPECT_EQ(tended, 0) << step;  // which read the prompt
+  }
+  engine.run_until_done();
+  EXPECT_EQ(model.steps, 8);
+  EXPECT_EQ(tended, 5);
+}
+
 TEST(Engine, SeedsAndStreamsDecideSamples) {
   TinyModel model;
   Request first = request(prompt(9, 2), 30, false, 11);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -101,9 +102,10 @@ void expect_gate(const Products& products, CounterRandom& random) {
       expect_near(y, i, bent(gate[static_cast<size_t>(i)] + beside, bend) * found);
     }
   }
-  EXPECT_THROW(products.run(1, true, {y.data(), Element::float32, products.n},
-                            {{}, Bend::none, Join::plus, {y.data(), Element::float32, products.n}}, {}),
-               Error);
+  const Rows whole{y.data(), Element::float32, products.n};
+  const Epilogue joined{{}, Bend::none, Join::plus, {y.data(), Element::float32, products.n}};
+  EXPECT_THROW(products.run(1, true, whole, joined, {}), Error);
+  EXPECT_THROW(products.run(1, true, whole, {}, joined), Error);
 }
 
 void expect_all(const Products& products) {
@@ -146,7 +148,7 @@ void expect_of_numbers(int64_t m, int64_t n, int64_t k,
 }
 
 TEST_P(Epilogues, OfFewRows) {
-  expect_of_numbers<FewRowsFactor>(1, 300, 24, few_rows_products);
+  expect_of_numbers<FewRowsFactor>(1, 1100, 24, few_rows_products);  // more than a gate's piece
   expect_of_numbers<FewRowsFactor>(11, 37, 24, few_rows_products);
 }
 
@@ -157,8 +159,9 @@ TEST_P(Epilogues, OfTiles) {
 
 TEST_P(Epilogues, OfCodes) {
   for (Coding coding : {Coding::int8_rows, Coding::int4_ranges}) {
-    for (int64_t m : {3, 20}) {
-      const int64_t n = m == 3 ? 150 : 37, k = 40;
+    // More columns than a gate's piece; more rows than are read at a time.
+    for (auto [m, n] : {std::pair<int64_t, int64_t>{3, 1100}, {20, 150}, {1030, 3}}) {
+      const int64_t k = 40;
       CounterRandom random(4);
       Buffer x(Element::float32, m * k), w(Element::float32, n * k);
       x.set_random(random);

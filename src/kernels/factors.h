@@ -25,9 +25,10 @@ template <class Factor, class Check>
 void check_with_gate(const char* product, const Factor& factor, const Check& check) {
   check(factor);
   if (!factor.gate) return;
-  if (factor.gate->n != factor.n || factor.epilogue.join != Join::none)
+  if (factor.gate->n != factor.n || factor.epilogue.join != Join::none || factor.gate->epilogue.join != Join::none ||
+      factor.gate->gate)
     throw Error(ErrorKind::internal,
-                fmt::format("{}: found a gate of another size, or beside another number", product));
+                fmt::format("{}: found a gate of another size, beside another number, or behind a gate", product));
   Factor gate = *factor.gate;
   gate.y = factor.y;
   check(gate);

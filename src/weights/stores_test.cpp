@@ -98,6 +98,24 @@ TEST_F(StoresTest, NamesWithNumbersAreRenamedAndFusedWeightsTakenApart) {
   EXPECT_THROW(CheckpointStore(folder_, rules, {}), Error);
 }
 
+TEST_F(StoresTest, OnlyWeightsThatAreReadWhereTheyLieMoveToLargePages) {
+  ASSERT_TRUE(write_sparse(64));
+  const auto moves = [&](const LoadOptions& options) {
+    return static_cast<bool>(CheckpointStore(folder_, {}, options).large_pages());
+  };
+  EXPECT_TRUE(moves({{}, at::kCPU}));
+  EXPECT_TRUE(moves({at::kBFloat16, at::kCPU}));
+  EXPECT_FALSE(moves({at::kFloat, at::kCPU}));
+  EXPECT_FALSE(moves({{}, at::kMeta}));
+  LoadOptions coded;
+  coded.coding = kernels::Coding::int8_rows;
+  EXPECT_FALSE(moves(coded));
+  // What was handed out outlives the store.
+  auto work = CheckpointStore(folder_, {}, {}).large_pages();
+  while (work()) {
+  }
+}
+
 TEST_F(StoresTest, ShapesAreBounded) {
   ShapeStore store(at::kHalf);
   EXPECT_EQ(store.take("w", {3, 5}, {}).sizes(), at::IntArrayRef({3, 5}));
