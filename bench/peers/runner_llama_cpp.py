@@ -5,6 +5,7 @@ import ctypes
 from pathlib import Path
 
 import llama_cpp as api
+from llama_cpp import mtmd_cpp as mtmd
 from protocol import Runner, Unsupported, random_ids, serve
 
 BATCH, MICRO_BATCH = 2048, 512  # llama.cpp's own defaults
@@ -23,6 +24,20 @@ class LlamaCpp(Runner):
             raise RuntimeError(f"{precision}.gguf could not be loaded")
         self.vocabulary = api.llama_vocab_n_tokens(api.llama_model_get_vocab(self.model))
         self.open(512, 1)
+        self.eyes = self.open_eyes()
+
+    def open_eyes(self):
+        """With the model, as the other programs open theirs."""
+        file = self.folder / "mmproj.gguf"
+        if not file.exists():
+            return None
+        parameters = mtmd.mtmd_context_params_default()
+        parameters.use_gpu, parameters.n_threads, parameters.print_timings = False, self.threads, False
+        # The picture is measured as it is, however many tokens that makes.
+        eyes = mtmd.mtmd_init_from_file(str(file).encode(), self.model, parameters)
+        if not eyes:
+            raise RuntimeError("mmproj.gguf could not be loaded")
+        return eyes
 
     def open(self, positions: int, sequences: int) -> None:
         """A context for so many positions of each sequence."""
@@ -86,17 +101,8 @@ class LlamaCpp(Runner):
         return numpy.concatenate(rows)
 
     def open_picture(self, width: int, height: int) -> None:
-        from llama_cpp import mtmd_cpp as mtmd
-
-        if not (self.folder / "mmproj.gguf").exists():
+        if self.eyes is None:
             raise Unsupported("this model has no mmproj.gguf")
-        self.mtmd = mtmd
-        parameters = mtmd.mtmd_context_params_default()
-        parameters.use_gpu, parameters.n_threads, parameters.print_timings = False, self.threads, False
-        # The picture is measured as it is, however many tokens that makes.
-        self.eyes = mtmd.mtmd_init_from_file(str(self.folder / "mmproj.gguf").encode(), self.model, parameters)
-        if not self.eyes:
-            raise RuntimeError("mmproj.gguf could not be loaded")
         pixels = bytes((31 * i * i + i // 7) % 256 for i in range(3 * width * height))
         bitmap = mtmd.mtmd_bitmap_init(width, height, (ctypes.c_uint8 * len(pixels)).from_buffer_copy(pixels))
         self.part = mtmd.mtmd_input_part()
@@ -109,7 +115,7 @@ class LlamaCpp(Runner):
         self.chunk = next(one for one in found if mtmd.mtmd_input_chunk_get_tokens_image(one))
 
     def encode(self) -> None:
-        if self.mtmd.mtmd_encode_chunk(self.eyes, self.chunk) != 0:
+        if mtmd.mtmd_encode_chunk(self.eyes, self.chunk) != 0:
             raise RuntimeError("mtmd_encode_chunk failed")
 
 
