@@ -2,8 +2,9 @@
 
 import json
 import shutil
-import struct
 from pathlib import Path
+
+from tensors import read_header, write_header
 
 PIECE = 1 << 24
 
@@ -18,19 +19,17 @@ def write_decoder_folder(source: Path, folder: Path, prefix: str, without: tuple
         text["rope_parameters"] = {key: value for key, value in text["rope_parameters"].items()
                                    if key != "mrope_section"}
     folder.mkdir(parents=True, exist_ok=True)
+    header, data = read_header(source / "model.safetensors")
+    kept, places, end = {}, [], 0
+    for name, told in header.items():
+        if not name.startswith(prefix) or name.startswith(without):
+            continue
+        begin, size = told["data_offsets"][0], told["data_offsets"][1] - told["data_offsets"][0]
+        kept[name.removeprefix(prefix)] = told | {"data_offsets": [end, end + size]}
+        places.append((data + begin, size))
+        end += size
     with open(source / "model.safetensors", "rb") as whole, open(folder / "model.safetensors", "wb") as part:
-        length = struct.unpack("<Q", whole.read(8))[0]
-        header, kept, places, end = json.loads(whole.read(length)), {}, [], 0
-        for name, told in header.items():
-            if name == "__metadata__" or not name.startswith(prefix) or name.startswith(without):
-                continue
-            begin, size = told["data_offsets"][0], told["data_offsets"][1] - told["data_offsets"][0]
-            kept[name.removeprefix(prefix)] = told | {"data_offsets": [end, end + size]}
-            places.append((8 + length + begin, size))
-            end += size
-        told = json.dumps(kept).encode()
-        told += b" " * (-len(told) % 8)
-        part.write(struct.pack("<Q", len(told)) + told)
+        write_header(part, kept)
         for begin, size in places:
             whole.seek(begin)
             for at in range(0, size, PIECE):

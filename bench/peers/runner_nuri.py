@@ -6,6 +6,8 @@ import struct
 import subprocess
 from pathlib import Path
 
+from tensors import read_header, write_header
+
 
 class Nuri:
     def __init__(self, program: Path, scratch: Path, environment: dict | None = None):
@@ -64,17 +66,17 @@ class Nuri:
     def logits(self, ids: list[int], file: str) -> dict:
         """Through `nuri forward`, whose float32 or bfloat16 output is written as float32."""
         inputs, outputs = self.scratch / "ids.safetensors", self.scratch / "logits.safetensors"
-        header = json.dumps({"input_ids": {"dtype": "I64", "shape": [1, len(ids)], "data_offsets": [0, 8 * len(ids)]}})
-        header += " " * (-len(header) % 8)
-        inputs.write_bytes(struct.pack("<Q", len(header)) + header.encode() + struct.pack(f"<{len(ids)}q", *ids))
+        with open(inputs, "wb") as output:
+            write_header(output, {"input_ids": {"dtype": "I64", "shape": [1, len(ids)],
+                                                "data_offsets": [0, 8 * len(ids)]}})
+            output.write(struct.pack(f"<{len(ids)}q", *ids))
         answer = self.run("forward", self.model, inputs, "-o", outputs, *self.flags)
         if answer:
             return answer
-        data = outputs.read_bytes()
-        length = struct.unpack("<Q", data[:8])[0]
-        told = json.loads(data[8 : 8 + length])["logits"]
-        begin, end = (8 + length + at for at in told["data_offsets"])
-        raw = data[begin:end]
+        header, data = read_header(outputs)
+        told = header["logits"]
+        begin, end = (data + at for at in told["data_offsets"])
+        raw = outputs.read_bytes()[begin:end]
         if told["dtype"] == "BF16":  # the upper halves
             whole = bytearray(2 * len(raw))
             whole[2::4], whole[3::4] = raw[0::2], raw[1::2]
