@@ -3,13 +3,30 @@
 import statistics
 from dataclasses import dataclass, field
 
+# Name of the shape (bench/shapes.py): its picture, and whether its text is worth measuring.
+MODELS = {"llama-3.2-1b": (None, True), "qwen2.5-vl-3b": ((896, 896), True), "siglip-so400m": ((384, 384), False),
+          "experts-4": (None, True)}
+TINY = {"tiny": (None, True), "tiny-qwen2.5-vl": ((224, 224), True), "tiny-siglip": ((112, 112), False),
+        "tiny-experts": (None, True)}
 # Weights that compare: what Nuri, llama.cpp, transformers and OpenVINO call them. None: the peer has none such.
 PRECISIONS = {
     "bf16": {"nuri": "native", "llama.cpp": "BF16", "transformers": "bf16", "openvino": None},
     "int8": {"nuri": "int8", "llama.cpp": "Q8_0", "transformers": None, "openvino": "int8"},
     "int4": {"nuri": "int4", "llama.cpp": "Q4_0", "transformers": None, "openvino": "int4"},
 }
-BITS = {"bf16": 16, "int8": 8.5, "int4": 4.5}  # of a weight: with a scale of 16 bits for each group of 32
+CALIBRATED = "int4 gptq"  # Nuri's, chosen by texts; in accuracy only
+# Of an encoder alone. OpenVINO keeps it in float16 and multiplies in bfloat16 where the processor does.
+ENCODERS = PRECISIONS["bf16"] | {"openvino": "bf16"}
+
+
+def has_text(model: str) -> bool:
+    return (MODELS | TINY)[model][1]
+
+
+def programs_of(model: str, precision: str, peers) -> dict[str, str]:
+    """Those that have such weights, and what they call them."""
+    names = PRECISIONS[precision] if has_text(model) else ENCODERS
+    return {name: names[name] for name in ["nuri", *peers] if names[name]}
 
 
 @dataclass(frozen=True)
@@ -25,28 +42,27 @@ class Cell:
         return self.figure == "tokens_per_s"
 
 
-def cells_of(picture: tuple[int, int] | None, text: bool, quick: bool) -> list[Cell]:
-    """Memory is asked behind the first prefills, so that it is the peak of a load and of 512 tokens."""
-    cells = []
-    if text:
-        prefills = (128,) if quick else (128, 512)
-        cells += [Cell(f"prefill {tokens}", "prefill", {"tokens": tokens}) for tokens in prefills]
-    cells.append(Cell("peak memory", "memory", figure="peak_rss_bytes"))
-    if text:
-        tokens = 4 if quick else 32
-        if not quick:
-            cells.append(Cell("prefill 2048", "prefill", {"tokens": 2048}))
-        for depth in (0, 64) if quick else (0, 512, 4096):
-            cells.append(Cell(f"decode at {depth}", "decode", {"depth": depth, "tokens": tokens, "sequences": 1}))
-        for sequences in (4,) if quick else (4, 16):
-            cells.append(Cell(f"decode of {sequences}", "decode",
-                              {"depth": 0, "tokens": tokens, "sequences": sequences}))
-    if picture:
-        cells.append(Cell("picture", "encode", {"width": picture[0], "height": picture[1]}, "encode_s"))
-    return cells
-
-
 LOAD = Cell("load", "load", figure="load_s")
+MEMORY = Cell("peak memory", "memory", figure="peak_rss_bytes")
+
+
+def text_cells(quick: bool) -> list[Cell]:
+    """Memory is asked behind the first prefills, so that it is the peak of a load and of 512 tokens."""
+    prefill = lambda tokens: Cell(f"prefill {tokens}", "prefill", {"tokens": tokens})
+    decode = lambda name, depth, sequences: Cell(
+        name, "decode", {"depth": depth, "tokens": 4 if quick else 32, "sequences": sequences})
+    cells = [prefill(128), MEMORY] if quick else [prefill(128), prefill(512), MEMORY, prefill(2048)]
+    cells += [decode(f"decode at {depth}", depth, 1) for depth in ((0, 64) if quick else (0, 512, 4096))]
+    return cells + [decode(f"decode of {sequences}", 0, sequences) for sequences in ((4,) if quick else (4, 16))]
+
+
+def cells_of(model: str, precision: str, quick: bool) -> list[Cell]:
+    """Pictures are encoded in bf16 alone: no program here has an encoder in 8 or 4 bits but OpenVINO."""
+    picture, text = (MODELS | TINY)[model]
+    cells = [LOAD, *(text_cells(quick) if text else [])]
+    if picture and precision == "bf16":
+        cells.append(Cell("picture", "encode", {"width": picture[0], "height": picture[1]}, "encode_s"))
+    return cells if text else [*cells, MEMORY]
 
 
 def turns(contestants: list[str], repetitions: int):
@@ -75,14 +91,14 @@ class Samples:
 
 def take_turn(runner, load: dict, cells: list[Cell], samples: Samples) -> None:
     """One process of one contestant: loads, then measures every cell that did not fail before."""
-    answer = runner.call("load", **load)
+    answer = runner.call(LOAD.do, **load)
     samples.add(LOAD, answer)
     if LOAD.figure not in answer:
         for cell in cells:
             samples.reasons.setdefault(cell.name, samples.reasons[LOAD.name])
         return
     for cell in cells:
-        if cell.name not in samples.reasons:
+        if cell != LOAD and cell.name not in samples.reasons:
             samples.add(cell, runner.call(cell.do, **cell.arguments))
 
 

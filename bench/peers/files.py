@@ -1,16 +1,20 @@
 """The models in each program's own files, made when first needed and kept. Needs no more than python3 itself."""
 
+import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from conditions import identity
+from contest import CALIBRATED
+from environments import REQUIREMENTS
+from made import clear, is_made_of, mark, stamp
 from protocol import Process
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = {"llama.cpp": "runner_llama_cpp.py", "transformers": "runner_transformers.py",
            "openvino": "runner_openvino.py"}
-CALIBRATED = "int4 gptq"  # by the texts of Files.calibration
 QUIET = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false",
          "OPENVINO_TELEMETRY": "0"}
 
@@ -28,11 +32,12 @@ class Peer:
 
 
 class Files:
-    """Checkpoints by shape under `work`/models or `checkpoints`, the other programs' files beside them."""
+    """Checkpoints by shape under `work`/models or `checkpoints`, the other programs' files beside them. What was made
+    of other checkpoints or by other programs is made anew."""
 
     def __init__(self, work: Path, python: dict[str, Path], checkpoints: Path | None, nuri: Path):
         self.work, self.python, self.checkpoints, self.nuri = work, python, checkpoints, nuri
-        self.calibration: Path | None = None
+        self.calibration: Path | None = None  # texts for CALIBRATED
         self.failures: dict[tuple[str, str, str], str] = {}
         os.environ.update(QUIET)
 
@@ -60,10 +65,30 @@ class Files:
             if reason := self.run("transformers", "write_checkpoint.py", model, str(self.checkpoint(model))):
                 return reason
         folder = self.folder(peer, model, precision)
+        if folder == self.checkpoint(model):
+            return ""
+        made_of = self.made_of(peer, model, precision)
+        if not is_made_of(folder, made_of):
+            clear(folder)
+        elif peer == "nuri":
+            return ""
+        if reason := self.convert(peer, model, precision, folder):
+            return reason
+        mark(folder, made_of)
+        return ""
+
+    def made_of(self, peer: str, model: str, precision: str) -> dict:
+        by = identity(self.nuri) if peer == "nuri" else (REQUIREMENTS / f"{peer}.txt").read_text()
+        told = {"by": by, "of": stamp(self.checkpoint(model))}
+        if precision == CALIBRATED:
+            told["texts"] = hashlib.sha256(self.calibration.read_bytes()).hexdigest()
+        return told
+
+    def convert(self, peer: str, model: str, precision: str, folder: Path) -> str:
         if peer == "nuri":
-            return "" if precision == "native" or folder.exists() else self.quantize(model, precision, folder)
-        script = {"llama.cpp": "write_gguf.py", "openvino": "write_openvino.py"}.get(peer)
-        return self.run(peer, script, str(self.checkpoint(model)), str(folder), precision) if script else ""
+            return self.quantize(model, precision, folder)
+        script = {"llama.cpp": "write_gguf.py", "openvino": "write_openvino.py"}[peer]
+        return self.run(peer, script, str(self.checkpoint(model)), str(folder), precision)
 
     def quantize(self, model: str, precision: str, folder: Path) -> str:
         folder.parent.mkdir(parents=True, exist_ok=True)

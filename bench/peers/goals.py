@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from contest import BITS
+from contest import Cell
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,31 @@ def goal_of(cell: str, precision: str) -> Goal | None:
     return next((goal for goal in GOALS if cell.startswith(goal.cells) and goal.precision == precision), None)
 
 
-def share_of_limit(cell: str, precision: str, figure: float, work: dict, limits: dict) -> float | None:
-    """What part of the machine's measured limit a figure is. `work`: "flops" a token of a prefill, "picture_flops", and
-    "weights" read for one token; `limits`: what bench/probe.cpp prints. Prefill and pictures are held against products
-    (int8's for smaller weights), decoding of one sequence against reading memory."""
-    kind = "bf16" if precision == "bf16" else "int8"
-    peak = limits[kind]["all"] or limits["fp32"]["all"]
-    if cell.startswith("prefill") and work.get("flops"):
+def share_of_limit(cell: Cell, precision: str, figure: float, work: dict, limits: dict) -> float | None:
+    """What part of the machine's measured limit a figure is. `work` is what model_work.work_of tells, `limits` what
+    bench/probe.cpp prints. Prefill and pictures are held against products (int8's for smaller weights), decoding of one
+    sequence against reading the weights and the cache from memory."""
+    peak = limits["bf16" if precision == "bf16" else "int8"]["all"] or limits["fp32"]["all"]
+    if cell.do == "prefill":
         return figure * work["flops"] / (peak * 1e9)
-    if cell == "picture" and work.get("picture_flops"):
+    if cell.do == "encode" and work["picture_flops"]:
         return work["picture_flops"] / figure / (peak * 1e9)
-    if cell.startswith("decode at") and work.get("weights"):
-        return figure * work["weights"] * BITS[precision] / 8 / (limits["read"]["all"] * 1e9)
+    if cell.do == "decode" and cell.arguments["sequences"] == 1:
+        read = work["bytes"] + cell.arguments["depth"] * work["position_bytes"]
+        return figure * read / (limits["read"]["all"] * 1e9)
     return None
+
+
+def best_of(probes: list[dict]) -> dict:
+    """A limit is the best that was seen: whoever else is on the machine only takes from it."""
+    best = dict(probes[0])
+    for kind in ("fp32", "bf16", "int8", "read"):
+        one, all_ = (max(probe[kind][threads] for probe in probes) for threads in ("one", "all"))
+        best[kind] = best[kind] | {"one": one, "all": max(one, all_)}
+    return best
+
+
+def doubtful(limits: dict) -> bool:
+    """Whether all threads multiplied little more than one of them."""
+    return limits["threads"] > 1 and any(limits[kind]["all"] < 1.5 * limits[kind]["one"]
+                                         for kind in ("fp32", "bf16", "int8"))

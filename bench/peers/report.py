@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass, field
 from html import escape
 
-from contest import Cell, Samples, faster
-from goals import goal_of, share_of_limit
+from conditions import usual
+from contest import CALIBRATED, Cell, Samples, faster
+from goals import doubtful, goal_of, share_of_limit
 
 UNITS = {"tokens_per_s": "tokens/s", "encode_s": "s", "load_s": "s", "peak_rss_bytes": "GB"}
 COLOURS = {"nuri": "#1f6f54", "llama.cpp": "#c0653a", "transformers": "#4a6fa5", "openvino": "#8a5a9b"}
@@ -15,12 +16,13 @@ def number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.3g}"
 
 
-def shown(cell: Cell, values: list[float]) -> str:
-    """Median (least - greatest)."""
+def shown(cell: Cell, values: list[float], turns: int) -> str:
+    """Median (least - greatest), and of how many turns where some have no figure."""
     ordered = sorted(value / 1e9 if cell.figure == "peak_rss_bytes" else value for value in values)
     middle = len(ordered) // 2
     median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    return number(median) + (f" ({number(ordered[0])} - {number(ordered[-1])})" if len(ordered) > 1 else "")
+    spread = f" ({number(ordered[0])} - {number(ordered[-1])})" if len(ordered) > 1 else ""
+    return number(median) + spread + (f", {len(values)} of {turns} turns" if len(values) < turns else "")
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -37,7 +39,7 @@ class Contest:
     samples: dict[str, Samples]  # by contestant
     work: dict  # of the model: goals.share_of_limit
     limits: dict  # of the machine, when this was measured
-    measured: str = ""  # when, and with which Nuri
+    conditions: dict[str, str]
     profiles: dict[str, list] = field(default_factory=dict)  # of cells that miss a goal: [[percent, symbol]]
 
     def title(self) -> str:
@@ -52,16 +54,16 @@ class Contest:
 
     def share(self, cell: Cell) -> float | None:
         ours = self.samples["nuri"].median(cell.name)
-        return None if ours is None else share_of_limit(cell.name, self.precision, ours, self.work, self.limits)
+        return None if ours is None else share_of_limit(cell, self.precision, ours, self.work, self.limits)
 
     def rows(self) -> list[list[str]]:
-        rows = []
+        rows, turns = [], int(self.conditions["turns"])
         for cell in self.cells:
             row = [f"{cell.name}, {UNITS[cell.figure]}"]
             for name, samples in self.samples.items():
                 values = samples.figures.get(cell.name)
                 ratio = self.ratio(cell, name) if name != "nuri" and values else None
-                row.append((shown(cell, values) if values else "-") + (f": {ratio:.2f}x" if ratio else ""))
+                row.append((shown(cell, values, turns) if values else "-") + (f": {ratio:.2f}x" if ratio else ""))
             share = self.share(cell)
             rows.append(row + [f"{100 * share:.0f} %" if share else ""])
         return rows
@@ -73,8 +75,19 @@ class Contest:
                 told.setdefault(f"{name}: {reason}", []).append(cell)
         return [f"- {', '.join(cells)}: {reason}" for reason, cells in told.items()]
 
+    def doubts(self) -> list[str]:
+        """Of the limits, and so of the shares."""
+        found = []
+        if doubtful(self.limits):
+            found.append("With all threads the probe multiplied less than 1.5 times what it did with one. Unless threads "
+                         "share a core here, others were on the machine, and the shares of products are too large.")
+        if above := [cell.name for cell in self.cells if (self.share(cell) or 0) > 1]:
+            found.append(f"Above 100 %: {', '.join(above)}. What the probe saw is no upper limit there (others took "
+                         "from it, or a cache gave a part of the weights), so whether its goal is met is not known.")
+        return found
+
     def missed(self) -> list[tuple[Cell, str]]:
-        """Cells below a goal, and by how much."""
+        """Cells below a goal, and by how much. What is compared is what is told."""
         found = []
         for cell in self.cells:
             goal = goal_of(cell.name, self.precision)
@@ -82,13 +95,25 @@ class Contest:
                 continue
             for peer, wanted in goal.against.items():
                 ratio = self.ratio(cell, peer) if peer in self.samples else None
-                if ratio is not None and ratio < wanted:
-                    part = 100 * ratio / wanted
-                    found.append((cell, f"{ratio:.2f}x of {peer}, wanted {wanted:g}x ({part:.0f} % of it)"))
+                if ratio is not None and round(ratio, 2) < wanted:
+                    found.append((cell, f"{ratio:.2f}x of {peer}, wanted {wanted:g}x"))
             share = self.share(cell)
-            if share and goal.of_limit and share < goal.of_limit:
-                found.append((cell, f"{100 * share:.0f} % of the machine's limit, wanted {100 * goal.of_limit:.0f} %"))
+            if share and goal.of_limit and round(share, 2) < goal.of_limit:
+                limit = "a doubtful limit" if cell.do != "decode" and doubtful(self.limits) else "the machine's limit"
+                found.append((cell, f"{100 * share:.0f} % of {limit}, wanted {100 * goal.of_limit:.0f} %"))
         return found
+
+
+@dataclass
+class Accuracy:
+    """Of one model with one kind of weights: the rows of accuracy_run.measure_accuracy."""
+    model: str
+    precision: str
+    rows: list[dict]
+    conditions: dict[str, str]
+
+    def title(self) -> str:
+        return f"{self.model}, {self.precision}"
 
 
 def accuracy_row(told: dict) -> list[str]:
@@ -108,33 +133,64 @@ def limits_text(limits: dict) -> str:
     return table(["", "by", "one thread", f"{limits['threads']} threads", ""], rows)
 
 
-def markdown(machine: dict, contests: list[Contest], accuracy: list[dict],
-             missing: list[str] = ()) -> str:
+def measured(conditions: dict[str, str], most: dict[str, str]) -> str:
+    line = f"Measured {conditions['date']}, source at {conditions['revision']}, program {conditions['program']}."
+    other = [f"{name} {value}" for name, value in conditions.items() if name != "date" and value != most.get(name)]
+    return line + (f" Unlike most of the others: {'; '.join(other)}." if other else "")
+
+
+def machine_text(most: dict[str, str]) -> str:
+    told = {name: value for name, value in most.items() if name not in ("date", "revision", "program")}
+    return "\n".join(f"- {name}: {value}" for name, value in told.items() if (name, value) != ("quick", "no")) + "\n"
+
+
+def contest_text(contest: Contest, most: dict[str, str]) -> list[str]:
+    parts = [f"### {contest.title()}\n", measured(contest.conditions, most) + "\n",
+             table(["", *contest.samples, "of the limit"], contest.rows()), limits_text(contest.limits)]
+    parts += [words + "\n" for words in contest.doubts()]
+    if notes := contest.notes():
+        parts.append("Left out, or ended before the last turn:\n\n" + "\n".join(notes) + "\n")
+    return parts
+
+
+def accuracy_text(accuracy: list[Accuracy], most: dict[str, str]) -> list[str]:
+    rows = [accuracy_row(told) for one in accuracy for told in one.rows]
+    parts = ["## Accuracy\n",
+             "Against the same weights in float32 by transformers. KL divergence and equal top tokens mean "
+             "something on trained weights only; on random ones the relative error of the logits stands alone.\n",
+             table(["model", "program", "weights", "KL divergence, nats", "equal top tokens",
+                    "relative error of the logits"], [list(row) for row in dict.fromkeys(map(tuple, rows))])]
+    if any(told["weights"] == CALIBRATED for one in accuracy for told in one.rows):
+        parts.append(f"`{CALIBRATED}` was calibrated on texts of the kind that is measured here: other conversations "
+                     "of the same generator. No other row has seen such texts.\n")
+    lines: dict[str, list[str]] = {}
+    for one in accuracy:
+        lines.setdefault(measured(one.conditions, most), []).append(one.title())
+    return parts + ["\n".join(f"- {line} ({'; '.join(titles)})" for line, titles in lines.items()) + "\n"]
+
+
+def markdown(contests: list[Contest], accuracy: list[Accuracy], missing: list[str] = ()) -> str:
+    most = usual([found.conditions for found in [*contests, *accuracy]])
     parts = ["# Nuri beside its peers\n\nWritten by `make bench-peers`; bench/README.md tells how to read it.\n",
-             "## The machine\n", "\n".join(f"- {name}: {value}" for name, value in machine.items()) + "\n",
-             "## Speed\n",
+             "## The machine\n", machine_text(most), "## Speed\n",
              "Medians (least - greatest); behind the colon, how many times better Nuri is. The last column is what "
-             "part of the machine's limit Nuri reaches; the limits were measured in front of each contest (`nuri_probe`)."
+             "part of the machine's limit Nuri reaches; the limits are what `nuri_probe` measured in the same contest. "
+             "Pictures are encoded in bf16 alone."
              "\n\n![Nuri's advantage, by model and weights](results.svg)\n"]
     for contest in contests:
-        parts += [f"### {contest.title()}\n", f"{contest.measured}\n",
-                  table(["", *contest.samples, "of the limit"], contest.rows()), limits_text(contest.limits)]
-        if notes := contest.notes():
-            parts.append("Left out:\n\n" + "\n".join(notes) + "\n")
-    if missing:
-        parts.append(f"Not measured yet: {'; '.join(missing)}.\n")
+        parts += contest_text(contest, most)
     if accuracy:
-        parts += ["## Accuracy\n",
-                  "Against the same weights in float32 by transformers. KL divergence and equal top tokens mean "
-                  "something on trained weights only; on random ones the relative error of the logits stands alone.\n",
-                  table(["model", "program", "weights", "KL divergence, nats", "equal top tokens",
-                         "relative error of the logits"], [accuracy_row(told) for told in accuracy])]
-    parts += ["## Goals that are missed\n", goals_text(contests)]
-    return "\n".join(parts)
+        parts += accuracy_text(accuracy, most)
+    if missing:
+        parts.append("## Not measured yet\n\n" + "\n".join(f"- {one}" for one in missing) + "\n")
+    return "\n".join([*parts, "## Goals that are missed\n", goals_text(contests)])
 
 
 def goals_text(contests: list[Contest]) -> str:
     parts = []
+    if any(contest.profiles for contest in contests):
+        parts.append("Symbols are of the whole process that measured a figure (`perf record`): loading, what fills the "
+                     "cache and the first run, which no clock sees, are in it.\n")
     for contest in contests:
         missed = contest.missed()
         for cell in dict.fromkeys(cell.name for cell, _ in missed):
@@ -142,7 +198,7 @@ def goals_text(contests: list[Contest]) -> str:
             parts.append(f"- {contest.title()}, {cell}: {words}")
             if profile := contest.profiles.get(cell):
                 lines = "\n".join(f"      {share:5.1f} %  {symbol}" for share, symbol in profile)
-                parts.append(f"  Where its time goes (`perf record`):\n\n{lines}\n")
+                parts.append(f"  Where the time of the process goes:\n\n{lines}\n")
     return ("\n".join(parts) if parts else "None of those that were measured.") + "\n"
 
 

@@ -58,7 +58,9 @@ class Nuri:
         return self.figure(self.bench(*self.arguments_of("decode", **arguments)), "decode_tokens_per_s")
 
     def encode(self, **arguments) -> dict:
-        return self.bench(*self.arguments_of("encode", **arguments))
+        told = self.bench(*self.arguments_of("encode", **arguments))
+        self.peak = max(self.peak, told.get("peak_rss_bytes", 0))
+        return told
 
     def figure(self, told: dict, name: str) -> dict:
         return {"tokens_per_s": told[name]} if name in told else told

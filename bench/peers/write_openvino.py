@@ -1,6 +1,6 @@
 """Hugging Face folders as OpenVINO's files: `python write_openvino.py MODEL OUT PRECISION...` writes
-OUT/PRECISION/openvino_model.xml with optimum-intel and NNCF (int8: a scale a row; int4: symmetric, in groups of 32),
-and openvino_vision.xml of a SigLIP encoder; of Qwen2.5-VL the language model alone."""
+OUT/PRECISION/openvino_model.xml with optimum-intel and NNCF (int8: a scale a row; int4: symmetric, in groups of 32); of
+Qwen2.5-VL the language model alone; of a SigLIP encoder openvino_vision.xml in float16, whatever the precision."""
 
 import json
 import sys
@@ -21,8 +21,7 @@ def write_decoder(model: Path, out: Path, precision: str) -> None:
     exported.save_pretrained(out)
 
 
-def write_siglip(model: Path, out: Path, precision: str) -> None:
-    import nncf
+def write_siglip(model: Path, out: Path) -> None:
     import torch
     from transformers import LlavaForConditionalGeneration
 
@@ -40,8 +39,6 @@ def write_siglip(model: Path, out: Path, precision: str) -> None:
     with torch.no_grad():
         converted = openvino.convert_model(Encoder(), example_input=torch.zeros(1, 3, side, side),
                                            input=[1, 3, side, side])
-    if precision == "int8":
-        converted = nncf.compress_weights(converted, mode=nncf.CompressWeightsMode.INT8_SYM)
     openvino.save_model(converted, out / "openvino_vision.xml")
 
 
@@ -54,7 +51,7 @@ def main() -> None:
             continue
         folder.mkdir(parents=True, exist_ok=True)
         if kind == "llava":
-            write_siglip(model, folder, precision)
+            write_siglip(model, folder)
         elif kind == "qwen2_5_vl":
             # optimum-intel cuts the whole into pieces of its own, of which none reads ids.
             with tempfile.TemporaryDirectory(dir=out) as decoder:

@@ -16,17 +16,17 @@ import contest
 import goals
 import protocol
 import report
-from contest import LOAD, Cell, Samples
+from contest import LOAD, MEMORY, Cell, Samples
 from kept import Kept
 
 PREFILL = Cell("prefill 512", "prefill", {"tokens": 512})
 DECODE = Cell("decode at 0", "decode", {"depth": 0, "tokens": 32, "sequences": 1})
 PICTURE = Cell("picture", "encode", {"width": 8, "height": 8}, "encode_s")
-MEMORY = Cell("peak memory", "memory", figure="peak_rss_bytes")
 LIMITS = {"threads": 2, "fp32": {"set": "AVX-512", "one": 250, "all": 500},
           "bf16": {"set": "AMX", "one": 1, "all": 1000}, "int8": {"set": "AMX", "one": 1000, "all": 2000},
           "read": {"one": 40, "all": 50}}
-WORK = {"flops": 2e9, "weights": 1e9, "picture_flops": 1e12}
+WORK = {"flops": 2e9, "bytes": 2e9, "position_bytes": 1e6, "picture_flops": 1e12}
+CONDITIONS = {"date": "yesterday", "revision": "abc", "program": "123", "processor": "P", "threads": "2", "turns": "3"}
 
 
 def samples(**figures):
@@ -69,13 +69,21 @@ class Turns(unittest.TestCase):
         self.assertEqual((found.figures, found.reasons), ({}, {"load": "no file", "prefill 512": "no file"}))
 
     def test_cells(self):
-        names = [cell.name for cell in contest.cells_of((8, 8), True, False)]
+        names = [cell.name for cell in contest.cells_of("qwen2.5-vl-3b", "bf16", False)]
         for name in ("prefill 128", "prefill 512", "prefill 2048", "decode at 0", "decode at 512", "decode at 4096",
                      "decode of 4", "decode of 16", "picture", "peak memory"):
             self.assertIn(name, names)
         self.assertLess(names.index("prefill 512"), names.index("peak memory"))
         self.assertLess(names.index("peak memory"), names.index("prefill 2048"))
-        self.assertEqual([cell.name for cell in contest.cells_of((8, 8), False, False)], ["peak memory", "picture"])
+        self.assertNotIn("picture", [cell.name for cell in contest.cells_of("qwen2.5-vl-3b", "int8", False)])
+        self.assertEqual([cell.name for cell in contest.cells_of("siglip-so400m", "bf16", False)],
+                         ["load", "picture", "peak memory"])
+
+    def test_programs(self):
+        self.assertEqual(contest.programs_of("llama-3.2-1b", "bf16", ["llama.cpp", "openvino"]),
+                         {"nuri": "native", "llama.cpp": "BF16"})
+        self.assertEqual(contest.programs_of("siglip-so400m", "bf16", ["openvino"]),
+                         {"nuri": "native", "openvino": "bf16"})
 
 
 class Figures(unittest.TestCase):
@@ -86,19 +94,30 @@ class Figures(unittest.TestCase):
         self.assertEqual(contest.faster(DECODE, 30, 20), 1.5)
         self.assertEqual(contest.faster(PICTURE, 2, 3), 1.5)
         self.assertEqual(contest.faster(LOAD, 2, 1), 0.5)
-        self.assertEqual(report.shown(DECODE, [10.2, 30.9, 20.4]), "20.4 (10.2 - 30.9)")
-        self.assertEqual(report.shown(MEMORY, [2_500_000_000]), "2.5")
+        self.assertEqual(report.shown(DECODE, [10.2, 30.9, 20.4], 3), "20.4 (10.2 - 30.9)")
+        self.assertEqual(report.shown(DECODE, [10.2, 30.9], 3), "20.5 (10.2 - 30.9), 2 of 3 turns")
+        self.assertEqual(report.shown(MEMORY, [2_500_000_000], 1), "2.5")
 
     def test_shares_of_the_limit(self):
         share = lambda *arguments: goals.share_of_limit(*arguments, WORK, LIMITS)
-        self.assertAlmostEqual(share("prefill 512", "bf16", 250), 0.5)  # 250 x 2e9 of 1000e9
-        self.assertAlmostEqual(share("prefill 512", "int8", 250), 0.25)
-        self.assertAlmostEqual(share("decode at 0", "bf16", 20), 0.8)  # 20 x 2e9 bytes of 50e9
-        self.assertAlmostEqual(share("decode at 0", "int4", 40), 40 * 4.5 / 8 / 50)
-        self.assertAlmostEqual(share("picture", "bf16", 2), 0.5)
-        self.assertIsNone(share("decode of 4", "bf16", 20))
+        decode = lambda depth, sequences: Cell("decode", "decode", {"depth": depth, "sequences": sequences})
+        self.assertAlmostEqual(share(PREFILL, "bf16", 250), 0.5)  # 250 x 2e9 of 1000e9
+        self.assertAlmostEqual(share(PREFILL, "int8", 250), 0.25)
+        self.assertAlmostEqual(share(decode(0, 1), "bf16", 20), 0.8)  # 20 x 2e9 bytes of 50e9
+        self.assertAlmostEqual(share(decode(500, 1), "int4", 20), 1)  # and 500 positions of 1e6 bytes
+        self.assertAlmostEqual(share(PICTURE, "bf16", 2), 0.5)
+        self.assertIsNone(share(decode(0, 4), "bf16", 20))
         without = LIMITS | {"bf16": {"set": "none", "one": 0, "all": 0}}
-        self.assertAlmostEqual(goals.share_of_limit("prefill 512", "bf16", 250, WORK, without), 1)  # float32's peak
+        self.assertAlmostEqual(goals.share_of_limit(PREFILL, "bf16", 250, WORK, without), 1)  # float32's peak
+
+    def test_limits_are_the_best_of_several_probes(self):
+        slow = {kind: LIMITS[kind] | {"one": 9, "all": 10} for kind in ("fp32", "bf16", "int8", "read")}
+        slow["threads"] = 2
+        best = goals.best_of([slow, LIMITS | {"read": {"one": 40, "all": 8}}, slow])
+        self.assertEqual(best, LIMITS | {"bf16": {"set": "AMX", "one": 9, "all": 1000}, "read": {"one": 40, "all": 40}})
+        self.assertTrue(goals.doubtful(slow))
+        self.assertFalse(goals.doubtful(slow | {"threads": 1}))
+        self.assertFalse(goals.doubtful(LIMITS))
 
     def test_random_ids(self):
         ids = protocol.random_ids(300, 500, 1)
@@ -113,8 +132,8 @@ class Report(unittest.TestCase):
         found = {"nuri": samples(prefill_512=[300, 310, 290], decode_at_0=[24, 25, 26], load=[0.05]),
                  "llama.cpp": samples(prefill_512=[100, 100, 100], decode_at_0=[25, 25, 25], load=[1])}
         found["llama.cpp"].reasons["picture"] = "this model has no mmproj.gguf"
-        return report.Contest("model <x>", "bf16", [LOAD, PREFILL, DECODE, PICTURE], found, WORK, LIMITS, "Yesterday.",
-                              {"decode at 0": [[71.5, "few_rows_product"]]})
+        return report.Contest("model <x>", "bf16", [LOAD, PREFILL, DECODE, PICTURE], found, WORK, LIMITS,
+                              CONDITIONS, {"decode at 0": [[71.5, "few_rows_product"]]})
 
     def test_what_is_missed(self):
         missed = {cell.name: words for cell, words in self.contest().missed()}
@@ -122,15 +141,40 @@ class Report(unittest.TestCase):
         self.assertIn("1.00x of llama.cpp, wanted 1.08x", missed["decode at 0"])
         self.assertIn("60 % of the machine's limit, wanted 85 %", missed["prefill 512"])
 
+    def test_what_is_told_is_what_is_compared(self):
+        one = self.contest()
+        one.samples["llama.cpp"].figures["prefill 512"] = [187.6]  # 1.599x is told as 1.60x
+        self.assertEqual([words for cell, words in one.missed() if cell == PREFILL],
+                         ["60 % of the machine's limit, wanted 85 %"])
+
+    def test_doubts(self):
+        one = self.contest()
+        self.assertEqual(one.doubts(), [])
+        one.samples["nuri"].figures["decode at 0"] = [26]  # 52 of 50 GB a second
+        self.assertIn("Above 100 %: decode at 0. What the probe saw is no upper limit", one.doubts()[0])
+        one.limits = LIMITS | {"int8": {"set": "AMX", "one": 1000, "all": 1001}}
+        self.assertIn("less than 1.5 times", one.doubts()[0])
+        self.assertIn((PREFILL, "60 % of a doubtful limit, wanted 85 %"), one.missed())
+
     def test_markdown(self):
-        accuracy = [{"model": "trained", "trained": True, "program": "nuri", "weights": "int8", "kl": 1.5e-4,
+        rows = [{"model": "trained", "trained": True, "program": "nuri", "weights": "int8", "kl": 1.5e-4,
                      "kl_99": 2e-3, "equal_top": 0.995, "relative_error": 0.01},
                     {"model": "random", "trained": False, "program": "openvino", "weights": "int4",
                      "error": "it broke"}]
-        text = report.markdown({"processor": "P"}, [self.contest()], accuracy, ["m, int8", "n, int4"])
+        other = self.contest()
+        other.model, other.conditions = "other", CONDITIONS | {"date": "today", "revision": "def"}
+        other.samples["nuri"].figures["load"] = [0.05] * 3
+        accuracy = [report.Accuracy("trained", "int8", rows, CONDITIONS)]
+        text = report.markdown([self.contest(), other], accuracy, ["m, int8", "accuracy of n: int4"])
         for words in ("| prefill 512, tokens/s | 300 (290 - 310) | 100 (100 - 100): 3.00x | 60 % |",
-                      "| load, s | 0.05 | 1: 20.00x |  |", "- picture: llama.cpp: this model has no mmproj.gguf",
-                      "1.50e-04 (99 %: 2.00e-03)", "99.50 %", "it broke", "71.5 %  few_rows_product", "Yesterday.", "Not measured yet: m, int8; n, int4.",
+                      "| load, s | 0.05, 1 of 3 turns | 1, 1 of 3 turns: 20.00x |  |",
+                      "- processor: P\n", "- threads: 2\n",
+                      "Measured yesterday, source at abc, program 123.\n",
+                      "Measured today, source at def, program 123. Unlike most of the others: revision def.\n",
+                      "- Measured yesterday, source at abc, program 123. (trained, int8)\n",
+                      "of the whole process", "- picture: llama.cpp: this model has no mmproj.gguf",
+                      "1.50e-04 (99 %: 2.00e-03)", "99.50 %", "it broke", "71.5 %  few_rows_product",
+                      "- m, int8\n- accuracy of n: int4\n",
                       "| reading memory |  | 40.0 | 50.0 | GB/s |"):
             self.assertIn(words, text)
         for line in re.findall(r"(?m)^\|.*$", text):  # whole tables
@@ -140,11 +184,13 @@ class Report(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             kept = Kept(pathlib.Path(folder))
             self.assertIsNone(kept.contest("model <x>", "bf16"))
-            self.assertIsNone(kept.accuracy("model <x>"))
-            kept.keep_accuracy("model <x>", [{"kl": 1}])
-            kept.keep_contest(self.contest())
+            self.assertIsNone(kept.accuracy("model <x>", "bf16"))
+            rows = report.Accuracy("model <x>", "bf16", [{"kl": 1}], CONDITIONS)
+            kept.keep(rows)
+            kept.keep(self.contest())
             self.assertEqual(kept.contest("model <x>", "bf16"), self.contest())
-            self.assertEqual(kept.accuracy("model <x>"), [{"kl": 1}])
+            self.assertEqual(kept.accuracy("model <x>", "bf16"), rows)
+            self.assertIsNone(kept.accuracy("model <x>", "int8"))
 
     def test_plot(self):
         root = xml.etree.ElementTree.fromstring(report.plot([self.contest()]))
