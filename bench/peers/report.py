@@ -134,7 +134,7 @@ def limits_text(limits: dict) -> str:
 
 
 def measured(conditions: dict[str, str], most: dict[str, str]) -> str:
-    line = f"Measured {conditions['date']}, source at {conditions['revision']}, program {conditions['program']}."
+    line = f"Measured {conditions['date']}, revision {conditions['revision']}, program {conditions['program']}."
     other = [f"{name} {value}" for name, value in conditions.items() if name != "date" and value != most.get(name)]
     return line + (f" Unlike most of the others: {'; '.join(other)}." if other else "")
 
