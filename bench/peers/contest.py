@@ -8,15 +8,17 @@ MODELS = {"llama-3.2-1b": (None, True), "qwen2.5-vl-3b": ((896, 896), True), "si
           "experts-4": (None, True)}
 TINY = {"tiny": (None, True), "tiny-qwen2.5-vl": ((224, 224), True), "tiny-siglip": ((112, 112), False),
         "tiny-experts": (None, True)}
-# Weights that compare: what Nuri, llama.cpp, transformers and OpenVINO call them. None: the peer has none such.
+# Weights that compare: what Nuri, llama.cpp, transformers and OpenVINO call them. None: the peer has none such. Nuri's
+# bf12 are the numbers of bfloat16, packed without loss.
 PRECISIONS = {
-    "bf16": {"nuri": "native", "llama.cpp": "BF16", "transformers": "bf16", "openvino": None},
+    "bf16": {"nuri": "bf12", "llama.cpp": "BF16", "transformers": "bf16", "openvino": None},
     "int8": {"nuri": "int8", "llama.cpp": "Q8_0", "transformers": None, "openvino": "int8"},
     "int4": {"nuri": "int4", "llama.cpp": "Q4_0", "transformers": None, "openvino": "int4"},
 }
 CALIBRATED = "int4 gptq"  # Nuri's, chosen by texts; in accuracy only
-# Of an encoder alone. OpenVINO keeps it in float16 and multiplies in bfloat16 where the processor does.
-ENCODERS = PRECISIONS["bf16"] | {"openvino": "bf16"}
+# Of an encoder alone, which Nuri does not pack. OpenVINO keeps it in float16 and multiplies in bfloat16 where the
+# processor does.
+ENCODERS = PRECISIONS["bf16"] | {"nuri": "native", "openvino": "bf16"}
 
 
 def has_text(model: str) -> bool:

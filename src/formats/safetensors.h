@@ -52,9 +52,9 @@ class SafetensorsFile {
   // The bytes of a tensor of this file. They may be unaligned: files of older writers have headers of any
   // length. Valid while this object lives.
   std::span<std::byte> data(const TensorInfo& tensor) const;
-  // The whole file.
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
   const std::filesystem::path& path() const { return file_.path(); }
+  // The whole file.
   std::span<std::byte> bytes() const { return file_.bytes(); }
 
  private:

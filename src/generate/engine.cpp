@@ -16,7 +16,6 @@
 #include "generate/recorded_decode.h"
 #include "generate/speculation.h"
 #include "generate/step_rows.h"
-#include "generate/tend.h"
 
 namespace nuri {
 namespace {
@@ -237,7 +236,7 @@ bool Engine::run_step() {
 
   auto started = Clock::now();
   at::Tensor logits = run(batch);
-  if (!batch.reads_prompts) tend(model_, seconds_since(started));
+  if (!batch.reads_prompts) tending_.behind_step(model_, seconds_since(started));
   std::exception_ptr failure;
   for (size_t i = 0; i < batch.pieces.size(); ++i) {
     try {

@@ -10,6 +10,7 @@
 #include "generate/finish_reason.h"
 #include "generate/proposer.h"
 #include "generate/sampler.h"
+#include "generate/tend.h"
 #include "models/parts/interface.h"
 
 namespace nuri {
@@ -26,7 +27,7 @@ struct EngineOptions {
   // What ended sequences leave in the cache is read again by prompts that begin alike, the latest so many bytes of it,
   // as long as no sequence needs the room; 0: nothing.
   int64_t known_bytes = int64_t{512} << 20;
-  bool record_steps = false;  // as on a GPU, where steps of one row a sequence are always recorded (RecordedDecode)
+  bool record_steps = false;  // as on a GPU: steps of one row a sequence, where the model can (RecordedDecode)
 };
 
 // Called with each generated token but the closing one; false ends the sequence.
@@ -141,6 +142,7 @@ class Engine {
   int64_t context_, step_rows_;
   std::unique_ptr<nn::KvCache> cache_;        // before the tasks: outlives their sequences
   std::unique_ptr<RecordedDecode> recorded_;  // null: every step is run as it comes
+  Tending tending_;
   std::unique_ptr<PrefixCache> prefixes_;     // null: prompts share nothing
   std::map<Handle, std::unique_ptr<Task>> tasks_;
   Handle next_handle_ = 1;

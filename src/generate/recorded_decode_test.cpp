@@ -1,6 +1,7 @@
 #include "generate/recorded_decode.h"
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 #include <gtest/gtest.h>
 
 #include <list>
@@ -68,6 +69,54 @@ TEST(RecordedDecode, LogitsAreThoseOfOrdinarySteps) {
     }
     EXPECT_EQ(decode.steps(), 24);
     EXPECT_EQ(plain.cache.free_blocks(), replayed.cache.free_blocks());
+  }
+}
+
+// The operators of a step, and the shapes that each is given, from a moment on.
+class Operators {
+ public:
+  Operators() {
+    handle_ = at::addThreadLocalCallback(
+        at::RecordFunctionCallback(&Operators::see).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
+    current_ = this;
+  }
+  ~Operators() {
+    at::removeCallback(handle_);
+    current_ = nullptr;
+  }
+  std::vector<std::string> called;
+
+ private:
+  static std::unique_ptr<at::ObserverContext> see(const at::RecordFunction& function) {
+    std::string call = function.name();
+    for (const c10::IValue& input : function.inputs())
+      if (input.isTensor() && input.toTensor().defined()) call += c10::str(" ", input.toTensor().sizes());
+    current_->called.push_back(call);
+    return nullptr;
+  }
+  static inline Operators* current_ = nullptr;
+  at::CallbackHandle handle_;
+};
+
+// A graph does what it did when it was recorded: the work may neither ask for a number, nor look at what is told to it
+// in another way than by operators whose shapes stay.
+TEST(RecordedDecode, AReplayDoesWhatTheRecordingDid) {
+  TinyModel model;
+  at::NoGradGuard no_gradients;
+  Conversations talk(model);
+  for (int64_t length : {1, 14, 33}) talk.begin(length, static_cast<uint64_t>(length));
+  RecordedDecode decode(model, talk.cache);
+  std::vector<std::string> replayed;
+  for (uint64_t round = 0; round < 14; ++round) {  // all of three blocks at most: one recording
+    Operators operators;
+    model.on_step = [&](Step&) { operators.called.clear(); };
+    decode.step(talk.next(round));
+    for (const std::string& call : operators.called)
+      for (const char* asks : {"aten::item", "aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero"})
+        EXPECT_FALSE(call.starts_with(asks)) << call;
+    EXPECT_GT(operators.called.size(), 20u);
+    if (round == 1) replayed = operators.called;
+    if (round > 1) EXPECT_EQ(operators.called, replayed);
   }
 }
 

@@ -51,9 +51,14 @@ TEST_P(Published, NumbersAreTheReferencesToTheBit) {
 
 TEST_P(Published, CodesMeanTheSameNumbers) {
   CheckpointStore store(folder_, {}, {at::kFloat, at::kCPU});
+  CheckpointStore for_a_gpu(folder_, {}, {at::kFloat, at::kCPU, {}, /*weight_only=*/true});
   for (const auto& [name, matrix] : matrices_.items()) {
     const auto shape = shape_of(matrix);
     auto codes = store.codes(name, shape[0], shape[1]);
+    if (codes) {
+      EXPECT_FALSE(codes->weight_only);
+      EXPECT_TRUE(for_a_gpu.codes(name, shape[0], shape[1])->weight_only) << name;
+    }
     EXPECT_EQ(codes ? static_cast<int>(codes->coding) : -1, kCodings.at(matrix["coding"].get<std::string>())) << name;
     if (!codes) continue;
     at::Tensor numbers = store.take(name, shape, {});

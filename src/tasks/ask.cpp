@@ -194,7 +194,7 @@ void Assistant::Parts::settle_speculation() {
   std::unique_ptr<Proposer> proposer;
   if (!shows_routing && draft) {
     proposer = draft->proposer(*model, engine->context());
-  } else if (!shows_routing && speculation.on()) {
+  } else if (!shows_routing && speculation.asked()) {
     proposer = std::make_unique<PromptLookup>();
   }
   engine->speculate(std::move(proposer));

@@ -13,7 +13,7 @@
 #include "generate/cache_plan.h"
 #include "generate/engine.h"
 #include "generate/prompt_lookup.h"
-#include "generate/tend.h"
+#include "generate/recorded_decode.h"
 #include "tasks/draft.h"
 #include "tasks/model_folder.h"
 #include "tasks/pictures.h"
@@ -42,11 +42,19 @@ int64_t peak_rss() {
   return usage.ru_maxrss * 1024;
 }
 
+// A GPU works on when a call has returned.
+void wait_for(const at::Tensor& made) {
+  if (made.is_cuda()) made.flatten().narrow(0, 0, 1).cpu();
+}
+
 // Sequences of random ids beside each other.
 class Sequences {
  public:
   Sequences(CausalLM& model, nn::KvCache& cache, int64_t count)
-      : model_(model), cache_(cache), sequences_(static_cast<size_t>(count), nn::CachedSequence(cache)) {}
+      : model_(model),
+        cache_(cache),
+        recorded_(model, cache),
+        sequences_(static_cast<size_t>(count), nn::CachedSequence(cache)) {}
 
   // One step that appends `count` tokens to each of them: the logits of the last ones alone.
   void step(int64_t count) {
@@ -62,7 +70,8 @@ class Sequences {
     }
     step.embeddings = model_.embed_made(at::tensor(ids, at::kLong).to(model_.device()));
     step.positions = at::tensor(positions, at::kLong).to(model_.device());
-    model_.step(step, cache_);
+    const bool recorded = model_.device().is_cuda() && recorded_.takes(step);  // as the engine does
+    wait_for(recorded ? recorded_.step(step) : model_.step(step, cache_));
     check_interrupt();
   }
   // Brings each of them to so many positions, in pieces as the engine takes them.
@@ -79,6 +88,7 @@ class Sequences {
  private:
   CausalLM& model_;
   nn::KvCache& cache_;
+  RecordedDecode recorded_;
   std::vector<nn::CachedSequence> sequences_;
   CounterRandom random_{1};
 };
@@ -102,14 +112,15 @@ Rates measure(CausalLM& model, Sequences& sequences, const BenchRequest& request
   double prefill_s = prefill.seconds();
   if (request.depth) sequences.truncate(depth);
   Stopwatch decode;
-  for (int64_t i = 0; i < request.decoded_tokens; ++i) {
-    Stopwatch step;
-    sequences.step(1);
-    tend(model, step.seconds());
-  }
+  for (int64_t i = 0; i < request.decoded_tokens; ++i) sequences.step(1);
   double decode_s = decode.seconds();
   sequences.truncate(depth);
   return {rate(request.prompt_tokens, prefill_s), rate(request.decoded_tokens, decode_s)};
+}
+
+// What an answer does between its first tokens is done before those that are measured.
+void tend_wholly(CausalLM& model, const BenchRequest& request) {
+  while (request.decoded_tokens > 0 && model.tend()) check_interrupt();
 }
 
 void measure_text(CausalLM& model, const BenchRequest& request, BenchResult& result) {
@@ -125,7 +136,10 @@ void measure_text(CausalLM& model, const BenchRequest& request, BenchResult& res
     Rates rates = measure(model, sequences, request);
     report_progress("bench", i, request.repetitions,
                     fmt::format("{:.1f} t/s, {:.1f} t/s", rates.prefill, rates.decode));
-    if (i == 0) continue;
+    if (i == 0) {
+      tend_wholly(model, request);
+      continue;
+    }
     prefill.push_back(rates.prefill);
     decode.push_back(rates.decode);
   }
@@ -181,7 +195,7 @@ double measure_picture(MediaEncoder& model, const BenchRequest& request) {
   std::vector<double> times;
   for (int64_t i = 0; i <= request.repetitions; ++i) {
     Stopwatch watch;
-    model.encode_pictures(picture);
+    wait_for(model.encode_pictures(picture));
     if (i > 0) times.push_back(watch.seconds());
   }
   return median(times);

@@ -93,10 +93,11 @@ TEST(QuantizeForAGpu, WeightOnlyProductsGiveTheSameLogits) {
         ours.coding = theirs.coding = {};
       }
       at::Tensor expected = run(packed, inputs, ours).at("logits"), found = run(packed, inputs, theirs).at("logits");
+      EXPECT_FALSE(found.equal(expected));
+      at::Tensor rows = std::get<0>((found - expected).abs().amax(-1).flatten().sort());
       // Of one row a router may choose another expert, where two are as good as equal.
-      at::Tensor rows = (found - expected).abs().amax(-1).flatten();
-      at::Tensor worst = std::get<0>(at::kthvalue(rows, rows.numel() - 1));
-      EXPECT_LT(worst.item<double>(), 6e-2 * expected.abs().max().item<double>());
+      const bool routed = golden == std::string("mixtral") || golden == std::string("llama4");
+      EXPECT_LT(rows[rows.numel() - (routed ? 2 : 1)].item<double>(), 6e-2 * expected.abs().max().item<double>());
     }
 }
 

@@ -11,7 +11,6 @@ struct SpeculationOptions {
   std::string speculate = {};
   std::string draft = {};  // a smaller model of the same tokens, that guesses in its place; empty: none
   bool asked() const { return !draft.empty() || (!speculate.empty() && speculate != "off"); }
-  bool on() const { return asked(); }
 };
 
 // What became of it.

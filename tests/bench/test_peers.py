@@ -81,7 +81,7 @@ class Turns(unittest.TestCase):
 
     def test_programs(self):
         self.assertEqual(contest.programs_of("llama-3.2-1b", "bf16", ["llama.cpp", "openvino"]),
-                         {"nuri": "native", "llama.cpp": "BF16"})
+                         {"nuri": "bf12", "llama.cpp": "BF16"})
         self.assertEqual(contest.programs_of("siglip-so400m", "bf16", ["openvino"]),
                          {"nuri": "native", "openvino": "bf16"})
 

@@ -5,18 +5,28 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include <exception>
+#include <map>
 
 #include "ops/recorded_step.h"
 
 namespace nuri::ops {
 namespace {
 
+// One for all recordings: libraries keep a workspace for each stream that they have seen.
+c10::cuda::CUDAStream side_stream(c10::DeviceIndex device) {
+  static std::map<c10::DeviceIndex, c10::cuda::CUDAStream> streams;
+  auto found = streams.find(device);
+  if (found == streams.end())
+    found = streams.emplace(device, c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)).first;
+  return found->second;
+}
+
 class RecordedGraph : public RecordedStep {
  public:
   RecordedGraph(Work work, at::Device device) : work_(std::move(work)) {
     // What the work reads was perhaps written on the stream that is current now.
     c10::cuda::getCurrentCUDAStream(device.index()).synchronize();
-    c10::cuda::CUDAStream side = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index());
+    const c10::cuda::CUDAStream side = side_stream(device.index());
     // Not CUDAStreamGuard, whose header would have the program linked to the CUDA runtime too.
     c10::StreamGuard guard(side.unwrap());
     work_();  // libraries make their handles and choose their kernels: nothing that a recording may hold
