@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "kernels/bfloat12.h"
 #include "kernels/convert.h"
 #include "kernels/few_rows.h"
 #include "kernels/quantized_product.h"
@@ -189,7 +190,17 @@ bool alike(const Factor& gate, const Factor& up) {
 
 bool fits_codes(const at::Tensor& x, const Factor& factor) {
   return factor.packed && !factor.packed->weight_only && x.dim() >= 1 && x.size(-1) == factor.packed->k &&
-         x.numel() > 0 && kernels_may_run({x, factor.bias});
+         x.numel() > 0 && kernels_may_run({x, factor.bias}) &&
+         (factor.packed->coding != kernels::Coding::bfloat12 ||
+          kernels::bfloat12_multiplies(count_rows(x), factor.packed->n, factor.packed->k, element_of(x)));
+}
+
+// Codings that one call of quantized_products takes together.
+int kind_of(const Factor& factor) {
+  if (!factor.packed) return 0;
+  return factor.packed->coding == kernels::Coding::int8_rows  ? 1
+         : factor.packed->coding == kernels::Coding::bfloat12 ? 2
+                                                              : 3;
 }
 
 at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {
@@ -218,7 +229,9 @@ std::optional<std::vector<at::Tensor>> by_kernel(const at::Tensor& x, std::span<
   };
   const bool in_numbers = all(fits_few_rows), by_tiles = in_numbers && all(fits_tiles);
   const bool few = in_numbers && count_rows(x) <= (by_tiles ? kFewRowsBesideTiles : kFewRows), tiles = by_tiles && !few;
-  const bool codes = !in_numbers && all(fits_codes);
+  const bool codes = !in_numbers && all(fits_codes) && all([&](const at::Tensor&, const Factor& factor) {
+    return kind_of(factor) == kind_of(factors[0]);
+  });
   if (!few && !tiles && !codes) return {};
   tell(x, factors, behind.gate);
   const at::Tensor rows = x.contiguous();

@@ -22,8 +22,11 @@ kernels::Element element_of(at::ScalarType type);
 // "int8_rows" and so on.
 std::string_view name_of(kernels::Coding coding);
 
-// A matrix [n, k] of floating-point numbers, on the CPU or the meta device, rounded to the nearest codes. Throws
+// A matrix [n, k] of floating-point numbers, on the CPU or the meta device, rounded to the nearest codes; in bfloat12
+// it is not rounded, and there is nothing where it does not fit (kernels/bfloat12.h) or is of another type. Throws
 // Error(format) for a number that is not finite.
+std::optional<WeightStore::Codes> pack_in_codes(const at::Tensor& numbers, kernels::Coding coding);
+// The same for a coding that rounds.
 WeightStore::Codes round_to_codes(const at::Tensor& numbers, kernels::Coding coding);
 
 // The numbers [n, k] that codes mean, in their type.
