@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "kernels/bfloat12.h"
 #include "kernels/quantized.h"
 #include "ops/kernel_access.h"
 #include "ops/packed.h"
@@ -15,7 +16,13 @@ std::shared_ptr<const PackedWeight> pack(const at::Tensor& weight, kernels::Codi
   int64_t n = w.size(0), k = w.size(1);
   auto packed = std::make_shared<PackedWeight>(
       PackedWeight{coding, n, k, at::empty({kernels::quantized_bytes(coding, n, k)}, at::kByte)});
-  kernels::quantize(coding, n, k, {w.const_data_ptr(), element_of(w), k}, packed->bytes.mutable_data_ptr());
+  if (coding == kernels::Coding::bfloat12) {
+    at::Tensor exact = w.to(at::kBFloat16);
+    EXPECT_TRUE(kernels::pack_bfloat12(n, k, {exact.const_data_ptr(), kernels::Element::bfloat16, k},
+                                       packed->bytes.mutable_data_ptr()));
+  } else {
+    kernels::quantize(coding, n, k, {w.const_data_ptr(), element_of(w), k}, packed->bytes.mutable_data_ptr());
+  }
   return packed;
 }
 
@@ -112,7 +119,8 @@ TEST(Linear, ViewsAndEmptyInputsWork) {
 // Rows of x are rounded to 8 bits: a code is at most half a step of 1/127 off.
 TEST(Linear, PackedWeightsMultiplyAsTheirNumbers) {
   using kernels::Coding;
-  for (Coding coding : {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges})
+  for (Coding coding : {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges,
+                        Coding::bfloat12})
     for (at::ScalarType type : {at::kFloat, at::kBFloat16})
       for (int64_t rows : {1, 9, 40}) {
         at::manual_seed(rows);

@@ -31,6 +31,19 @@ TEST(Packing, OfEveryTypeAndOfTransposedViews) {
   }
 }
 
+TEST(Packing, BFloat12IsExactOrNothing) {
+  at::manual_seed(5);
+  at::Tensor w = at::randn({40, 70}).to(at::kBFloat16);
+  auto codes = pack_in_codes(w, Coding::bfloat12);
+  ASSERT_TRUE(codes.has_value());
+  EXPECT_EQ(codes->dtype, at::kBFloat16);
+  EXPECT_TRUE(numbers_of(*codes, 40, 70).equal(w));
+  EXPECT_TRUE(numbers_of(*pack_in_codes(w.t(), Coding::bfloat12), 70, 40).equal(w.t()));
+  EXPECT_FALSE(pack_in_codes(w.to(at::kFloat), Coding::bfloat12).has_value());
+  w.select(0, 3).mul_(at::pow(2.0, -at::arange(70)));  // too different ones
+  EXPECT_FALSE(pack_in_codes(w, Coding::bfloat12).has_value());
+}
+
 TEST(Packing, PartsOfTensors) {
   at::Tensor all = at::arange(24).view({2, 3, 4});
   EXPECT_TRUE(cut(all, {"t", {2, 3, 4}, 1, 1, false}, 2).equal(all[1].narrow(0, 1, 2)));
