@@ -35,35 +35,53 @@ Panel<Byte> panel_at(int64_t n, int64_t k, Byte* packed, int64_t panel) {
 int64_t byte_place(int64_t row, int64_t column) { return column / 2 * 2 * kPanelRows + row * 2 + column % 2; }
 int64_t half_place(int64_t row, int64_t column) { return kPanelRows * kCodeGroup + column / 2 * kPanelRows + row; }
 
+// A group of a panel's numbers, those that it does not have 0.
+using Block = std::array<std::array<uint16_t, kCodeGroup>, kPanelRows>;
+
 class PanelPacker {
  public:
   PanelPacker(const Panel<uint8_t>& panel, int64_t groups) : panel_(panel), left_(far_numbers(groups)) {
     for (int64_t i = 0; i < left_; ++i) put_far(i, {0, kNoRow, 0});
   }
 
-  // The `count` numbers of one row and group.
-  bool put(int64_t row, int64_t group, const uint16_t* numbers, int64_t count) {
-    int greatest = 0;
-    for (int64_t i = 0; i < count; ++i) greatest = std::max(greatest, exponent_of(numbers[i]));
-    if (greatest == 0xFF) return false;
-    panel_.exponents[group * kPanelRows + row] = static_cast<uint8_t>(greatest);
-    uint8_t* const codes = panel_.codes + group * group_code_bytes(Coding::bfloat12);
-    for (int64_t i = 0; i < count; ++i) {
-      uint16_t bits = numbers[i];
-      int distance = exponent_of(bits) == 0 ? kNear : greatest - exponent_of(bits);
-      if (distance >= kNear && exponent_of(bits) != 0) {
-        if (used_ == left_) return false;
-        put_far(used_++, {static_cast<uint32_t>(group * kCodeGroup + i), static_cast<uint16_t>(row), bits});
-        bits = 0, distance = kNear;
+  // Leaves 0 in the place of numbers that are far. False: they are too many, or one is not finite.
+  bool put(int64_t group, Block& block) {
+    uint8_t* const greatest = panel_.exponents + group * kPanelRows;
+    for (int64_t row = 0; row < kPanelRows; ++row) {
+      int most = 0, least = 0xFF;
+      for (uint16_t bits : block[static_cast<std::size_t>(row)]) {
+        const int exponent = exponent_of(bits);
+        most = std::max(most, exponent);
+        least = std::min(least, exponent == 0 ? 0xFF : exponent);
       }
-      codes[byte_place(row, i)] = static_cast<uint8_t>((bits >> 8 & 0x80) | (bits & 0x7F));
-      uint8_t& half = codes[half_place(row, i)];
-      half = static_cast<uint8_t>(half | distance << (i % 2 * 4));
+      if (most == 0xFF || (most - least >= kNear && !put_far_ones(group, row, most, block))) return false;
+      greatest[row] = static_cast<uint8_t>(most);
     }
+    uint8_t* const codes = panel_.codes + group * group_code_bytes(Coding::bfloat12);
+    for (int64_t pair = 0; pair < kPairs; ++pair)
+      for (int64_t row = 0; row < kPanelRows; ++row) {
+        const uint16_t* const two = block[static_cast<std::size_t>(row)].data() + 2 * pair;
+        const auto distance = [&](uint16_t bits) {
+          return exponent_of(bits) == 0 ? kNear : greatest[row] - exponent_of(bits);
+        };
+        for (int64_t i = 0; i < 2; ++i)
+          codes[byte_place(row, 2 * pair + i)] = static_cast<uint8_t>((two[i] >> 8 & 0x80) | (two[i] & 0x7F));
+        codes[half_place(row, 2 * pair)] = static_cast<uint8_t>(distance(two[0]) | distance(two[1]) << 4);
+      }
     return true;
   }
 
  private:
+  bool put_far_ones(int64_t group, int64_t row, int greatest, Block& block) {
+    for (int64_t i = 0; i < kCodeGroup; ++i) {
+      uint16_t& bits = block[static_cast<std::size_t>(row)][static_cast<std::size_t>(i)];
+      if (exponent_of(bits) == 0 || greatest - exponent_of(bits) < kNear) continue;
+      if (used_ == left_) return false;
+      put_far(used_++, {static_cast<uint32_t>(group * kCodeGroup + i), static_cast<uint16_t>(row), bits});
+      bits = 0;
+    }
+    return true;
+  }
   void put_far(int64_t i, const FarNumber& number) {
     std::memcpy(panel_.far + i * static_cast<int64_t>(sizeof(FarNumber)), &number, sizeof(FarNumber));
   }
@@ -84,14 +102,16 @@ bool pack_bfloat12(int64_t n, int64_t k, ConstRows w, void* packed) {
   parallel_for(0, count_panels(n), 1, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end && fits; ++panel) {
       PanelPacker packer(panel_at(n, k, bytes, panel), groups);
-      for (int64_t row = 0; row < std::min(kPanelRows, n - panel * kPanelRows); ++row) {
-        const auto* const from = static_cast<const std::byte*>(w.data) + (panel * kPanelRows + row) * w.stride * 2;
-        for (int64_t group = 0; group < groups; ++group) {
-          const int64_t count = std::min(kCodeGroup, k - group * kCodeGroup);
-          std::array<uint16_t, kCodeGroup> numbers;
-          std::memcpy(numbers.data(), from + group * kCodeGroup * 2, static_cast<std::size_t>(count * 2));
-          if (!packer.put(row, group, numbers.data(), count)) fits = false;
-        }
+      const int64_t rows = std::min(kPanelRows, n - panel * kPanelRows);
+      for (int64_t group = 0; group < groups && fits; ++group) {
+        const auto count = static_cast<std::size_t>(std::min(kCodeGroup, k - group * kCodeGroup));
+        Block block{};
+        for (int64_t row = 0; row < rows; ++row)
+          std::memcpy(
+              block[static_cast<std::size_t>(row)].data(),
+              static_cast<const std::byte*>(w.data) + ((panel * kPanelRows + row) * w.stride + group * kCodeGroup) * 2,
+              count * 2);
+        if (!packer.put(group, block)) fits = false;
       }
     }
   });
