@@ -8,13 +8,12 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "kernels/isa/bfloat12_octet.h"
 #include "kernels/quantized.h"
 
 namespace nuri::kernels {
 namespace {
 
-constexpr int kNear = 15;  // distances below are told
-constexpr int64_t kPairs = kCodeGroup / 2;
 constexpr uint16_t kNoRow = kPanelRows;
 
 int exponent_of(uint16_t bits) { return bits >> 7 & 0xFF; }
@@ -31,9 +30,7 @@ Panel<Byte> panel_at(int64_t n, int64_t k, Byte* packed, int64_t panel) {
   return {packed + panel * codes, exponents, exponents + groups * kPanelRows};
 }
 
-// Where the parts of a number lie in its group's codes.
-int64_t byte_place(int64_t row, int64_t column) { return column / 2 * 2 * kPanelRows + row * 2 + column % 2; }
-int64_t half_place(int64_t row, int64_t column) { return kPanelRows * kCodeGroup + column / 2 * kPanelRows + row; }
+int64_t octet_of(int64_t column) { return column / kOctetColumns * kOctetBytes; }
 
 // A group of a panel's numbers, those that it does not have 0.
 using Block = std::array<std::array<uint16_t, kCodeGroup>, kPanelRows>;
@@ -54,20 +51,14 @@ class PanelPacker {
         most = std::max(most, exponent);
         least = std::min(least, exponent == 0 ? 0xFF : exponent);
       }
-      if (most == 0xFF || (most - least >= kNear && !put_far_ones(group, row, most, block))) return false;
+      if (most == 0xFF || (most - least > kLeastDistance && !put_far_ones(group, row, most, block))) return false;
       greatest[row] = static_cast<uint8_t>(most);
     }
     uint8_t* const codes = panel_.codes + group * group_code_bytes(Coding::bfloat12);
-    for (int64_t pair = 0; pair < kPairs; ++pair)
-      for (int64_t row = 0; row < kPanelRows; ++row) {
-        const uint16_t* const two = block[static_cast<std::size_t>(row)].data() + 2 * pair;
-        const auto distance = [&](uint16_t bits) {
-          return exponent_of(bits) == 0 ? kNear : greatest[row] - exponent_of(bits);
-        };
-        for (int64_t i = 0; i < 2; ++i)
-          codes[byte_place(row, 2 * pair + i)] = static_cast<uint8_t>((two[i] >> 8 & 0x80) | (two[i] & 0x7F));
-        codes[half_place(row, 2 * pair)] = static_cast<uint8_t>(distance(two[0]) | distance(two[1]) << 4);
-      }
+    for (int64_t row = 0; row < kPanelRows; ++row)
+      for (int64_t i = 0; i < kCodeGroup; ++i)
+        put_in_octet(codes + octet_of(i), row, i % kOctetColumns,
+                     code_of(block[static_cast<std::size_t>(row)][static_cast<std::size_t>(i)], greatest[row]));
     return true;
   }
 
@@ -75,7 +66,7 @@ class PanelPacker {
   bool put_far_ones(int64_t group, int64_t row, int greatest, Block& block) {
     for (int64_t i = 0; i < kCodeGroup; ++i) {
       uint16_t& bits = block[static_cast<std::size_t>(row)][static_cast<std::size_t>(i)];
-      if (exponent_of(bits) == 0 || greatest - exponent_of(bits) < kNear) continue;
+      if (exponent_of(bits) == 0 || greatest - exponent_of(bits) <= kLeastDistance) continue;
       if (used_ == left_) return false;
       put_far(used_++, {static_cast<uint32_t>(group * kCodeGroup + i), static_cast<uint16_t>(row), bits});
       bits = 0;
@@ -129,11 +120,8 @@ void unpack_bfloat12(int64_t n, int64_t k, const void* packed, int64_t begin, in
       for (int64_t group = 0; group < groups; ++group) {
         const uint8_t* const codes = panel.codes + group * group_code_bytes(Coding::bfloat12);
         const int greatest = panel.exponents[group * kPanelRows + row];
-        for (int64_t j = 0; j < std::min(kCodeGroup, k - group * kCodeGroup); ++j) {
-          const int code = codes[byte_place(row, j)], distance = codes[half_place(row, j)] >> (j % 2 * 4) & 0xF;
-          const int exponent = distance == kNear ? 0 : greatest - distance;
-          to[group * kCodeGroup + j] = static_cast<uint16_t>((code & 0x80) << 8 | exponent << 7 | (code & 0x7F));
-        }
+        for (int64_t j = 0; j < std::min(kCodeGroup, k - group * kCodeGroup); ++j)
+          to[group * kCodeGroup + j] = number_of(code_in_octet(codes + octet_of(j), row, j % kOctetColumns), greatest);
       }
       for (int64_t j = 0; j < far_numbers(groups); ++j) {
         FarNumber number;

@@ -12,8 +12,7 @@ namespace nuri::kernels {
 //   8 bits: 8 times [16 rows, 4 columns] codes, 512 bytes;
 //   4 bits: 4 times [16 rows, 4 columns] of two codes a byte, the low half of columns 4 i, the high half of columns
 //           16 + 4 i, 256 bytes;
-//   12 bits: 16 times [16 rows, 2 columns] of sign and mantissa, a byte each, then 16 times [16 rows] of two columns'
-//           distances a byte, the low half of columns 2 i, the high half of columns 2 i + 1, 768 bytes.
+//   12 bits: 4 times 8 columns (kernels/isa/bfloat12_octet.h), 768 bytes.
 // Behind all codes stand the scales, panel by panel. Rows and columns that the weight does not have are bytes of 0. A
 // product of four neighbouring columns with 16 rows is one instruction where a processor has it (VNNI), and eight of
 // them are a matrix tile (AMX).
@@ -22,9 +21,9 @@ enum class Coding : uint8_t {
   int8_groups,  // (code - 128) * scale; [groups, 16] float16 scales a panel
   int4_groups,  // (code - 8) * scale; the same
   int4_ranges,  // code * scale + least; [groups, 2, 16] float16 a panel, the scales before the least numbers
-  // Numbers of bfloat16 as they are. An exponent is that of the group's greatest less the distance, or 0 where the
-  // distance is 15. A panel has [groups, 16] exponents, and then FarNumber: those nonzero ones that are smaller than
-  // that, of which the codes say 0.
+  // Numbers of bfloat16 as they are: sign, mantissa and 4 bits of the exponent, which are 0 for an exponent of 0 and
+  // else tell it from 14 less than that of the group's greatest on. A panel has [groups, 16] exponents of the greatest,
+  // and then FarNumber: those nonzero ones that are smaller than that, of which the codes say 0.
   bfloat12,
 };
 

@@ -1,4 +1,4 @@
-#include "kernels/isa/pairs_avx512.h"
+#include "kernels/isa/octet_avx512.h"
 #include "kernels/isa/tiles_amx.h"
 
 #include "kernels/isa/exponential.inc"
@@ -59,9 +59,13 @@ struct Panel {
       const uint8_t* const greatest = exponents(half);
       for (int64_t step = 0; step < steps; ++step) {
         const uint8_t* const group = codes(half, step);
-        const Exponents of_group = exponents_of(greatest + (first + step) * kPanelRows);
+        const Bases bases = bases_of(greatest + (first + step) * kPanelRows);
         __m512i r[16];
-        NURI_UNROLL for (int i = 0; i < 16; ++i) r[i] = words_of(group + i * 32, group + 512 + i * 16, of_group);
+        NURI_UNROLL for (int i = 0; i < 4; ++i) {
+          const Octet octet = octet_at(group + i * kOctetBytes);
+          r[4 * i] = words_of<0>(octet, bases), r[4 * i + 1] = words_of<1>(octet, bases);
+          r[4 * i + 2] = words_of<2>(octet, bases), r[4 * i + 3] = words_of<3>(octet, bases);
+        }
         transpose(r);
         uint16_t* const to = tiles + (step * 2 + half) * kTileNumbers;
         NURI_UNROLL for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * kTileStep, r[i]);
