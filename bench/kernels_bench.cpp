@@ -12,6 +12,7 @@
 
 #include "base/parallel.h"
 #include "base/random.h"
+#include "kernels/bfloat12.h"
 #include "kernels/convert.h"
 #include "kernels/few_rows.h"
 #include "kernels/paged_attention.h"
@@ -92,21 +93,30 @@ void few_rows_cases(benchmark::internal::Benchmark* bench) {
 }
 BENCHMARK(FewRowsProduct)->Apply(few_rows_cases)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-// The same with quantised weights: bytes are those of the packed weight.
+// The same with packed weights: bytes are those of the packed weight. x is of the type that models have beside it.
 void QuantizedProducts(benchmark::State& state) {
   const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
   const auto coding = static_cast<Coding>(state.range(3));
   state.SetLabel(std::string(coding_name(coding)));
+  const bool exact = coding == Coding::bfloat12;
+  const Element type = exact ? Element::bfloat16 : Element::float32;
+  if (exact && !bfloat12_multiplies(m, n, k, type)) return state.SkipWithError("no matrix tiles");
   const int64_t size = quantized_bytes(coding, n, k), matrices = std::max<int64_t>(1, (int64_t{1} << 28) / size);
   const std::vector<uint16_t> w = random_halves(n * k);
   std::vector<std::byte> packed(static_cast<std::size_t>(matrices * size));
-  for (int64_t i = 0; i < matrices; ++i)
-    quantize(coding, n, k, {w.data(), Element::bfloat16, k}, packed.data() + i * size);
-  std::vector<float> x(static_cast<std::size_t>(m * k), 0.5f), y(static_cast<std::size_t>(m * n));
+  for (int64_t i = 0; i < matrices; ++i) {
+    const ConstRows rows{w.data(), Element::bfloat16, k};
+    if (!exact) quantize(coding, n, k, rows, packed.data() + i * size);
+    if (exact && !pack_bfloat12(n, k, rows, packed.data() + i * size)) return state.SkipWithError("does not fit");
+  }
+  const std::vector<float> wide(static_cast<std::size_t>(m * k), 0.5f);
+  std::vector<std::byte> x(static_cast<std::size_t>(m * k * element_bytes(type)));
+  convert(wide.data(), Element::float32, x.data(), type, m * k);
+  std::vector<float> y(static_cast<std::size_t>(m * n));
   for (auto _ : state) {
     for (int64_t i = 0; i < matrices; ++i) {
       const QuantizedFactor factor{n, coding, packed.data() + i * size, {y.data(), Element::float32, n}};
-      quantized_products(m, k, {x.data(), Element::float32, k}, {&factor, 1});
+      quantized_products(m, k, {x.data(), type, k}, {&factor, 1});
     }
     benchmark::ClobberMemory();
   }
@@ -114,7 +124,8 @@ void QuantizedProducts(benchmark::State& state) {
 }
 void quantized_cases(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"m", "n", "k", "coding"});
-  for (Coding coding : {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges})
+  for (Coding coding :
+       {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges, Coding::bfloat12})
     for (int64_t m : {1, 2, 4, 8, 16, 512}) bench->Args({m, 8192, 2048, static_cast<int64_t>(coding)});
 }
 BENCHMARK(QuantizedProducts)->Apply(quantized_cases)->UseRealTime()->Unit(benchmark::kMillisecond);

@@ -126,17 +126,26 @@ double products(int threads, int64_t (*work)()) {
   return rate(threads, [&](int) { return static_cast<double>(work() * kSteps); });
 }
 
-// Each adds up `size` bytes, in multiples of 1 KiB.
-#define READING(name, sets, type, load, add)                                                       \
-  __attribute__((target(sets))) void name(const char* data, size_t size) {                         \
-    type sums[8] = {};                                                                             \
-    constexpr size_t kLane = sizeof(type), kRound = 8 * kLane;                                     \
-    for (size_t i = 0; i + kRound <= size; i += kRound) {                                          \
-      for (size_t line = 0; line < kRound; line += 64) __builtin_prefetch(data + i + 4096 + line); \
-      _Pragma("GCC unroll 8") for (size_t j = 0; j < 8; ++j) sums[j] =                             \
-          add(sums[j], load(reinterpret_cast<const type*>(data + i + j * kLane)));                 \
-    }                                                                                              \
-    for (auto& sum : sums) keep(sum);                                                              \
+// How memory is read: several places in turn, each line asked for so many bytes before its turn. Which way is fastest
+// differs between machines.
+struct ReadingWay {
+  size_t streams, ahead;
+};
+
+// Each adds up `size` bytes of every stream, in multiples of 1 KiB; they begin `size` apart.
+#define READING(name, sets, type, load, add)                                               \
+  __attribute__((target(sets))) void name(const char* data, size_t size, ReadingWay way) { \
+    type sums[8] = {};                                                                     \
+    constexpr size_t kLane = sizeof(type), kRound = 8 * kLane;                             \
+    for (size_t i = 0; i + kRound <= size; i += kRound)                                    \
+      for (size_t stream = 0; stream < way.streams; ++stream) {                            \
+        const char* const from = data + stream * size + i;                                 \
+        _Pragma("GCC unroll 8") for (size_t j = 0; j < 8; ++j) {                           \
+          sums[j] = add(sums[j], load(reinterpret_cast<const type*>(from + j * kLane)));   \
+          __builtin_prefetch(from + way.ahead + j * kLane);                                \
+        }                                                                                  \
+      }                                                                                    \
+    for (auto& sum : sums) keep(sum);                                                      \
   }
 
 READING(read_avx512, "avx512f", __m512i, _mm512_loadu_si512, _mm512_add_epi64)
@@ -153,11 +162,16 @@ double reading(int threads) {
     return found;
   }();
   const auto read = __builtin_cpu_supports("avx512f") ? read_avx512 : read_avx2;
-  const size_t part = kBytes / static_cast<size_t>(threads) / 1024 * 1024;
-  return rate(threads, [&](int index) {
-    read(memory + part * static_cast<size_t>(index), part);
-    return static_cast<double>(part);
-  });
+  double best = 0;
+  for (size_t streams : {1, 2, 4, 8})
+    for (size_t ahead : {512, 1024, 4096}) {
+      const size_t size = kBytes / static_cast<size_t>(threads) / streams / 1024 * 1024, part = size * streams;
+      best = std::max(best, rate(threads, [&](int index) {
+                        read(memory + part * static_cast<size_t>(index), size, {streams, ahead});
+                        return static_cast<double>(part);
+                      }));
+    }
+  return best;
 }
 
 struct Choice {

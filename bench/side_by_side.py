@@ -65,6 +65,8 @@ class Nuri:
     def __init__(self, folder: Path, shape: Shape, options):
         self.command = [str(options.nuri), "bench", str(folder), "-p", str(options.prompt), "-n", str(options.tokens),
                         "-r", "1", "--dtype", "bfloat16", "--threads", str(options.threads), "--json"]
+        if options.weights != "native":
+            self.command += ["--weights", options.weights]
         if shape.image:
             self.command += ["--image", "{}x{}".format(*shape.image)]
 
@@ -135,6 +137,8 @@ def main() -> None:
     parser.add_argument("-p", "--prompt", type=int, default=512)
     parser.add_argument("-n", "--tokens", type=int, default=128)
     parser.add_argument("-r", "--repetitions", type=int, default=5)
+    parser.add_argument("--weights", choices=["native", "bf12"], default="native",
+                        help="of Nuri: as in the file, or packed in 12 bits while it loads; the same numbers")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--only", choices=["nuri", "transformers"], help="measure one side")
     parser.add_argument("--json", type=Path, help="also write the medians and every sample to this file")

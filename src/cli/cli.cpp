@@ -68,7 +68,9 @@ void add_model_flags(CLI::App* verb, ModelOptions& options) {
   verb->add_option("MODEL", options.model, "A model folder, a GGUF file, or the name of a bundled model")->required();
   verb->add_option("--device", options.device, "cpu or cuda")->capture_default_str();
   verb->add_option("--dtype", options.dtype, "float32, bfloat16 or float16; as in the file when not given");
-  verb->add_option("--weights", options.weights, "native (as in the file), int8 or int4: rounded while loading")
+  verb->add_option(
+          "--weights", options.weights,
+          "native (as in the file), int8 or int4: rounded while loading; bf12: bfloat16 in 12 bits, the same numbers")
       ->capture_default_str();
   verb->add_option("--threads", options.threads, "Threads; all cores when not given")->check(at_least(1));
 }

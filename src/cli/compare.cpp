@@ -96,7 +96,9 @@ void settle(CompareRequest& request) {
 void add_models(CLI::App* verb, ModelOptions& a, ModelOptions& b) {
   verb->add_option("A", a.model, "The model that is the measure: a folder, or the name of a bundled model")->required();
   verb->add_option("B", b.model, "The model that is held against it; A itself when not given");
-  verb->add_option("--weights", b.weights, "Of B: native (as in the file), int8 or int4: rounded while loading")
+  verb->add_option("--weights", b.weights,
+                   "Of B: native (as in the file), int8 or int4: rounded while loading; bf12: bfloat16 in 12 bits, the "
+                   "same numbers")
       ->capture_default_str();
   verb->add_option("--dtype", b.dtype, "Of B: float32, bfloat16 or float16; as in the file when not given");
   verb->add_option("--reference-weights", a.weights, "The same of A")->capture_default_str();

@@ -17,6 +17,7 @@ void tell(const QuantizeRequest& request, const QuantizeReport& report, bool jso
                        {"matrices", report.matrices},
                        {"parameters_in_codes", report.parameters},
                        {"parameters", report.all_parameters},
+                       {"matrices_that_do_not_fit", report.unfit},
                        {"bytes", report.bytes},
                        {"source_bytes", report.source_bytes},
                        {"files", report.shards},
@@ -24,9 +25,11 @@ void tell(const QuantizeRequest& request, const QuantizeReport& report, bool jso
   std::string before = report.shards_there_before == 0 ? ""
                                                        : fmt::format("; {} of {} files were there from an earlier run",
                                                                      report.shards_there_before, report.shards);
-  print(fmt::format("{}: {} of {} parameters in codes ({} matrices), {} in place of {}{}\n", request.output,
+  std::string unfit =
+      report.unfit == 0 ? "" : fmt::format("; {} matrices do not fit 12 bits and stay as they are", report.unfit);
+  print(fmt::format("{}: {} of {} parameters in codes ({} matrices), {} in place of {}{}{}\n", request.output,
                     report.parameters, report.all_parameters, report.matrices, readable_bytes(report.bytes),
-                    readable_bytes(report.source_bytes), before));
+                    readable_bytes(report.source_bytes), unfit, before));
 }
 
 }  // namespace
@@ -35,12 +38,13 @@ void add_quantize(CLI::App& app) {
   auto request = std::make_shared<QuantizeRequest>();
   auto json = std::make_shared<bool>(false);
   auto megabytes = std::make_shared<int64_t>(512);
-  CLI::App* verb = add_verb(app, "quantize", "Write a model with its matrices in 8 or 4 bits, for any verb to use",
+  CLI::App* verb = add_verb(app, "quantize", "Write a model with its matrices in 12, 8 or 4 bits, for any verb to use",
                             "nuri quantize emoji-world -o emoji-world-int4 --weights int4");
   verb->add_option("MODEL", request->model, "A model folder, or the name of a bundled model")->required();
   verb->add_option("-o,--output", request->output, "The folder that is made; what an interrupted run wrote is used")
       ->required();
-  verb->add_option("--weights", request->weights, "int8 or int4")->required();
+  verb->add_option("--weights", request->weights, "int8, int4, or bf12: bfloat16 in 12 bits, the same numbers")
+      ->required();
   verb->add_option("--calibrate", request->calibrate,
                    "Texts of the kind that the model will read (UTF-8; or .jsonl, each line {\"messages\": [...], "
                    "\"images\": [files]}): 4 bits are chosen by what they do to them");

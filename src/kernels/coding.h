@@ -4,13 +4,15 @@
 
 namespace nuri::kernels {
 
-// How a quantised weight [n, k] writes its numbers: an unsigned code each, 8 bits or 4, and scales.
+// How a packed weight [n, k] writes its numbers: an unsigned code each, 8 bits or 4, and scales; or bfloat16 in 12
+// bits.
 //
 // In memory and in files it lies as kernels of every instruction set read it: panels of 16 rows, in each of them groups
 // of 32 columns, in each of these
 //   8 bits: 8 times [16 rows, 4 columns] codes, 512 bytes;
 //   4 bits: 4 times [16 rows, 4 columns] of two codes a byte, the low half of columns 4 i, the high half of columns
-//           16 + 4 i, 256 bytes.
+//           16 + 4 i, 256 bytes;
+//   12 bits: 4 times 8 columns (kernels/isa/bfloat12_octet.h), 768 bytes.
 // Behind all codes stand the scales, panel by panel. Rows and columns that the weight does not have are bytes of 0. A
 // product of four neighbouring columns with 16 rows is one instruction where a processor has it (VNNI), and eight of
 // them are a matrix tile (AMX).
@@ -19,11 +21,25 @@ enum class Coding : uint8_t {
   int8_groups,  // (code - 128) * scale; [groups, 16] float16 scales a panel
   int4_groups,  // (code - 8) * scale; the same
   int4_ranges,  // code * scale + least; [groups, 2, 16] float16 a panel, the scales before the least numbers
+  // Numbers of bfloat16 as they are: sign, mantissa and 4 bits of the exponent, which are 0 for an exponent of 0 and
+  // else tell it from 14 less than that of the group's greatest on. A panel has [groups, 16] exponents of the greatest,
+  // and then FarNumber: those nonzero ones that are smaller than that, of which the codes say 0.
+  bfloat12,
+};
+
+// `row` of the panel; 16: there is none.
+struct FarNumber {
+  uint32_t column;
+  uint16_t row, bits;
 };
 
 constexpr int64_t kPanelRows = 16, kCodeGroup = 32;
 
-static constexpr bool is_four_bits(Coding coding) { return coding >= Coding::int4_groups; }
+static constexpr bool is_four_bits(Coding coding) {
+  return coding == Coding::int4_groups || coding == Coding::int4_ranges;
+}
+// How many numbers of a panel may be far: of normally distributed ones, one in 20,000 is.
+static constexpr int64_t far_numbers(int64_t groups) { return 8 + groups / 4; }
 // What is taken off a code.
 static constexpr int code_offset(Coding coding) {
   return coding == Coding::int4_ranges ? 0 : coding == Coding::int4_groups ? 8 : 128;
@@ -31,10 +47,13 @@ static constexpr int code_offset(Coding coding) {
 
 // Bytes of one group's codes and of one panel's scales.
 static constexpr int64_t group_code_bytes(Coding coding) {
+  if (coding == Coding::bfloat12) return kPanelRows * kCodeGroup * 3 / 2;
   return kPanelRows * kCodeGroup / (is_four_bits(coding) ? 2 : 1);
 }
 static constexpr int64_t panel_scale_bytes(Coding coding, int64_t groups) {
   if (coding == Coding::int8_rows) return kPanelRows * 4;
+  if (coding == Coding::bfloat12)
+    return groups * kPanelRows + far_numbers(groups) * static_cast<int64_t>(sizeof(FarNumber));
   return groups * kPanelRows * (coding == Coding::int4_ranges ? 4 : 2);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "kernels/bfloat12.h"
 #include "kernels/convert.h"
 #include "kernels/dispatch.h"
 #include "kernels/isa/bits.h"
@@ -54,6 +55,8 @@ Line line_at(Coding coding, const std::byte* scales, int64_t group, int64_t row)
     }
     case Coding::int4_ranges:
       return {half(group * 2 * kPanelRows + row), half((group * 2 + 1) * kPanelRows + row)};
+    case Coding::bfloat12:
+      break;
   }
   throw Error(ErrorKind::internal, "quantized: unknown coding");
 }
@@ -80,6 +83,8 @@ void store_line(Coding coding, std::byte* scales, int64_t group, int64_t row, co
     case Coding::int4_ranges:
       store_half(group * 2 * kPanelRows + row, line.scale);
       return store_half((group * 2 + 1) * kPanelRows + row, line.least);
+    case Coding::bfloat12:
+      break;
   }
 }
 
@@ -134,7 +139,8 @@ void check_sizes(const char* who, int64_t n, int64_t k) {
 }  // namespace
 
 std::string_view coding_name(Coding coding) {
-  constexpr std::array<std::string_view, 4> kNames{"int8_rows", "int8_groups", "int4_groups", "int4_ranges"};
+  constexpr std::array<std::string_view, 5> kNames{"int8_rows", "int8_groups", "int4_groups", "int4_ranges",
+                                                   "bfloat12"};
   return kNames.at(static_cast<std::size_t>(coding));
 }
 
@@ -162,12 +168,15 @@ CodeLine line_of(Coding coding, float least, float most) {
       const float low = as_half(least);
       return {as_half((most - low) / 15), low};
     }
+    case Coding::bfloat12:
+      break;
   }
   throw Error(ErrorKind::internal, "quantized: unknown coding");
 }
 
 void quantize(Coding coding, int64_t n, int64_t k, ConstRows w, void* packed) {
   check_sizes("quantize", n, k);
+  if (coding == Coding::bfloat12) throw Error(ErrorKind::internal, "quantize: found bfloat12, which does not round");
   if (n > 1 && w.stride < k) throw Error(ErrorKind::internal, "quantize: found a stride that is shorter than a row");
   // Rows that the weight does not have, and the end.
   std::fill_n(static_cast<std::byte*>(packed), quantized_bytes(coding, n, k), std::byte{0});
@@ -187,6 +196,11 @@ void dequantize(Coding coding, int64_t n, int64_t k, const void* packed, int64_t
   check_sizes("dequantize", n, k);
   if (begin < 0 || end > n || begin > end)
     throw Error(ErrorKind::internal, fmt::format("dequantize: rows [{}, {}): expected rows of {}", begin, end, n));
+  if (coding == Coding::bfloat12) {
+    std::vector<uint16_t> halves(static_cast<std::size_t>((end - begin) * k));
+    unpack_bfloat12(n, k, packed, begin, end, halves.data());
+    return convert(halves.data(), Element::bfloat16, rows, Element::float32, (end - begin) * k);
+  }
   for (int64_t i = begin; i < end; ++i, rows += k) {
     const Panel panel = panel_at(coding, n, k, const_cast<void*>(packed), i / kPanelRows);
     for (int64_t group = 0; group < count_groups(k); ++group) {

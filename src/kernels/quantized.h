@@ -20,7 +20,7 @@ int64_t quantized_bytes(Coding coding, int64_t n, int64_t k);
 
 // Rounds w [n, k] to the nearest codes and packs them; `packed` has quantized_bytes. A row's or a group's scale is that
 // of its greatest number. Parallel over rows. Throws Error(format) for a number that is not finite or whose scale is
-// beyond float16, Error(internal) for negative sizes or a stride shorter than a row.
+// beyond float16, Error(internal) for negative sizes, a stride shorter than a row, or bfloat12 (kernels/bfloat12.h).
 void quantize(Coding coding, int64_t n, int64_t k, ConstRows w, void* packed);
 
 // A number is code * scale + least.

@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "base/error.h"
+#include "kernels/bfloat12.h"
 #include "kernels/cpu.h"
 #include "kernels/factors.h"
 #include "kernels/isa/jobs.h"
@@ -50,8 +51,9 @@ void check(int64_t m, int64_t k, const ConstRows& x, std::span<const QuantizedFa
   for (const QuantizedFactor& factor : factors) {
     check_with_gate("quantized_products", factor, [&](const QuantizedFactor& one) {
       if (one.n < 0 || (m > 1 && one.y.stride < one.n)) fail("y: found a stride that is shorter than a row");
-      if ((one.coding == Coding::int8_rows) != (factors[0].coding == Coding::int8_rows))
-        fail("found int8_rows beside another coding, for which x is rounded otherwise");
+      for (Coding coding : {Coding::int8_rows, Coding::bfloat12})
+        if ((one.coding == coding) != (factors[0].coding == coding))
+          fail(fmt::format("found {} beside another coding, for which x is rounded otherwise", coding_name(coding)));
     });
   }
 }
@@ -120,6 +122,7 @@ void blocked_rows(const Functions& run, int64_t first, int64_t m, int64_t k, con
 void quantized_products(int64_t m, int64_t k, ConstRows x, std::span<const QuantizedFactor> factors) {
   check(m, k, x, factors);
   if (m == 0 || std::ranges::all_of(factors, [](const QuantizedFactor& factor) { return factor.n == 0; })) return;
+  if (factors[0].coding == Coding::bfloat12) return bfloat12_products(m, k, x, factors);
   // The instruction set is chosen here, so that a thread cannot fail at it.
   const Functions run = functions();
   if (m <= kCodedFewRows) return few_rows(run, m, k, x, factors);

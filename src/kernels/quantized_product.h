@@ -31,7 +31,8 @@ constexpr int64_t kCodedBlock = 512;
 // itself, as told above; products of codes are summed exactly, groups or blocks of them in float32. Parallel over the
 // rows of all weights together; the result depends neither on the number of threads nor, but for the two ways above, on
 // what other rows x has. A number that is not finite spoils its group, block or row, and so the result. Throws
-// Error(internal) for no column or more than 65,536, strides shorter than a row, and int8_rows beside other codings.
+// Error(internal) for no column or more than 65,536, strides shorter than a row, int8_rows or bfloat12 beside other
+// codings, and what bfloat12_multiplies does not take.
 void quantized_products(int64_t m, int64_t k, ConstRows x, std::span<const QuantizedFactor> factors);
 
 }  // namespace nuri::kernels

@@ -21,9 +21,10 @@ void check(int64_t m, int64_t k, const ConstRows& x, const TileFactor& factor) {
     throw Error(ErrorKind::internal, fmt::format("tile_products: sizes: found m {}, n {}, k {}, expected n and k in "
                                                  "multiples of {} and a processor with tiles",
                                                  m, factor.n, k, kTileStep));
-  for (Element type : {x.type, factor.w.type})
+  for (Element type : {x.type, factor.bfloat12 ? Element::bfloat16 : factor.w.type})
     if (type != Element::bfloat16) throw Error(ErrorKind::internal, "tile_products: expected bfloat16 alone");
-  if ((m > 1 && (x.stride < k || factor.y.stride < factor.n)) || (factor.n > 1 && factor.w.stride < k))
+  if ((m > 1 && (x.stride < k || factor.y.stride < factor.n)) ||
+      (factor.n > 1 && !factor.bfloat12 && factor.w.stride < k))
     throw Error(ErrorKind::internal, "tile_products: found a stride that is shorter than a row");
 }
 
@@ -42,7 +43,17 @@ void multiply_chunk(int64_t first, int64_t rows, int64_t k, const ConstRows& x, 
     run_behind_gate(
         factor, rows, kTileStep, begin, end,
         [&](const TileFactor& one) -> TileProduct {
-          return {result_from(first, one.y, one.epilogue), rows, k, packed, one.w.data, one.w.stride, sums};
+          const auto* codes = static_cast<const uint8_t*>(one.bfloat12);
+          const int64_t all = one.n / kPanelRows * (k / kCodeGroup) * group_code_bytes(Coding::bfloat12);
+          return {result_from(first, one.y, one.epilogue),
+                  rows,
+                  k,
+                  packed,
+                  codes ? nullptr : one.w.data,
+                  one.w.stride,
+                  codes,
+                  codes ? codes + all : nullptr,
+                  sums};
         },
         amx::tile_product);
   });

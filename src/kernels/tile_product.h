@@ -16,6 +16,7 @@ struct TileFactor {
   // Another weight of this size and kind, whose result multiplies this one's, which then joins nothing else; its own y
   // is not written.
   const TileFactor* gate = nullptr;
+  const void* bfloat12 = nullptr;  // the weight packed so, in place of w
 };
 
 // Whether tile_products can make a product of these sizes: on a processor with matrix tiles (AMX), for n and k in

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "kernels/bfloat12.h"
 #include "kernels/convert.h"
 #include "kernels/few_rows.h"
 #include "kernels/quantized_product.h"
@@ -189,7 +190,17 @@ bool alike(const Factor& gate, const Factor& up) {
 
 bool fits_codes(const at::Tensor& x, const Factor& factor) {
   return factor.packed && !factor.packed->weight_only && x.dim() >= 1 && x.size(-1) == factor.packed->k &&
-         x.numel() > 0 && kernels_may_run({x, factor.bias});
+         x.numel() > 0 && kernels_may_run({x, factor.bias}) &&
+         (factor.packed->coding != kernels::Coding::bfloat12 ||
+          kernels::bfloat12_multiplies(count_rows(x), factor.packed->n, factor.packed->k, element_of(x)));
+}
+
+// Codings that one call of quantized_products takes together.
+int kind_of(const Factor& factor) {
+  if (!factor.packed) return 0;
+  return factor.packed->coding == kernels::Coding::int8_rows  ? 1
+         : factor.packed->coding == kernels::Coding::bfloat12 ? 2
+                                                              : 3;
 }
 
 at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {
@@ -203,28 +214,46 @@ at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {
   return at::linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
 }
 
-at::Tensor product(const at::Tensor& x, const Factor& factor) {
-  if (!fits(x, factor) || count_rows(x) > kFewRows) return many_rows(x, factor);
-  const at::Tensor rows = x.contiguous();
-  return lies_by_columns(factor.weight) ? few_rows_by_columns(rows, factor) : few_rows(rows, {&factor, 1})[0];
-}
+enum class Way { none, few, tiles, codes };
 
-// By the kernel that takes all of them, if there is one.
-std::optional<std::vector<at::Tensor>> by_kernel(const at::Tensor& x, std::span<const Factor> factors,
-                                                 const Behind& behind = {}) {
+// The kernel that takes all of them.
+Way way_of(const at::Tensor& x, std::span<const Factor> factors, const Factor* gate = nullptr) {
   const auto all = [&](auto fits_one) {
     return std::ranges::all_of(factors, [&](const Factor& factor) { return fits_one(x, factor); }) &&
-           (!behind.gate || fits_one(x, *behind.gate));
+           (!gate || fits_one(x, *gate));
   };
-  const bool in_numbers = all(fits_few_rows), by_tiles = in_numbers && all(fits_tiles);
-  const bool few = in_numbers && count_rows(x) <= (by_tiles ? kFewRowsBesideTiles : kFewRows), tiles = by_tiles && !few;
-  const bool codes = !in_numbers && all(fits_codes);
-  if (!few && !tiles && !codes) return {};
-  tell(x, factors, behind.gate);
+  if (all(fits_few_rows)) {
+    const bool tiles = all(fits_tiles);
+    if (count_rows(x) <= (tiles ? kFewRowsBesideTiles : kFewRows)) return Way::few;
+    return tiles ? Way::tiles : Way::none;
+  }
+  const bool codes = all(fits_codes) && all([&](const at::Tensor&, const Factor& factor) {
+                       return kind_of(factor) == kind_of(factors[0]);
+                     });
+  return codes ? Way::codes : Way::none;
+}
+
+std::vector<at::Tensor> go(Way way, const at::Tensor& x, std::span<const Factor> factors, const Behind& behind = {}) {
   const at::Tensor rows = x.contiguous();
-  return few     ? few_rows(rows, factors, behind)
-         : tiles ? in_tiles(rows, factors, behind)
-                 : with_codes(rows, factors, behind);
+  return way == Way::few     ? few_rows(rows, factors, behind)
+         : way == Way::tiles ? in_tiles(rows, factors, behind)
+                             : with_codes(rows, factors, behind);
+}
+
+// By that kernel, if there is one.
+std::optional<std::vector<at::Tensor>> by_kernel(const at::Tensor& x, std::span<const Factor> factors,
+                                                 const Behind& behind = {}) {
+  const Way way = way_of(x, factors, behind.gate);
+  if (way == Way::none) return {};
+  tell(x, factors, behind.gate);
+  return go(way, x, factors, behind);
+}
+
+// One by itself: beside others that no kernel takes with it, as codes beside numbers, it may have one of its own.
+at::Tensor product(const at::Tensor& x, const Factor& factor) {
+  if (const Way way = way_of(x, {&factor, 1}); way != Way::none) return go(way, x, {&factor, 1})[0];
+  if (!fits(x, factor) || count_rows(x) > kFewRows) return many_rows(x, factor);
+  return few_rows_by_columns(x.contiguous(), factor);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "kernels/bfloat12.h"
 #include "kernels/quantized.h"
 #include "ops/kernel_access.h"
 #include "ops/packed.h"
@@ -15,7 +16,13 @@ std::shared_ptr<const PackedWeight> pack(const at::Tensor& weight, kernels::Codi
   int64_t n = w.size(0), k = w.size(1);
   auto packed = std::make_shared<PackedWeight>(
       PackedWeight{coding, n, k, at::empty({kernels::quantized_bytes(coding, n, k)}, at::kByte)});
-  kernels::quantize(coding, n, k, {w.const_data_ptr(), element_of(w), k}, packed->bytes.mutable_data_ptr());
+  if (coding == kernels::Coding::bfloat12) {
+    at::Tensor exact = w.to(at::kBFloat16);
+    EXPECT_TRUE(kernels::pack_bfloat12(n, k, {exact.const_data_ptr(), kernels::Element::bfloat16, k},
+                                       packed->bytes.mutable_data_ptr()));
+  } else {
+    kernels::quantize(coding, n, k, {w.const_data_ptr(), element_of(w), k}, packed->bytes.mutable_data_ptr());
+  }
   return packed;
 }
 
@@ -112,7 +119,8 @@ TEST(Linear, ViewsAndEmptyInputsWork) {
 // Rows of x are rounded to 8 bits: a code is at most half a step of 1/127 off.
 TEST(Linear, PackedWeightsMultiplyAsTheirNumbers) {
   using kernels::Coding;
-  for (Coding coding : {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges})
+  for (Coding coding :
+       {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges, Coding::bfloat12})
     for (at::ScalarType type : {at::kFloat, at::kBFloat16})
       for (int64_t rows : {1, 9, 40}) {
         at::manual_seed(rows);
@@ -153,6 +161,23 @@ TEST(Linear, SeveralAtOnceAreEachAlone) {
       ASSERT_EQ(found.size(), factors.size());
       for (size_t i = 0; i < factors.size(); ++i)
         EXPECT_TRUE(at::equal(found[i], ops::linear(x, factors[i].weight, factors[i].bias))) << i << " " << rows;
+    }
+}
+
+// As where some of the matrices that share an input are kept, or do not fit.
+TEST(Linear, CodesBesideNumbersAreEachAlone) {
+  for (at::ScalarType type : {at::kFloat, at::kBFloat16})
+    for (int64_t rows : {1, 9, 40}) {
+      at::Tensor x = at::randn({rows, 64}).to(type), weight = at::randn({96, 64}).to(type);
+      std::vector<Factor> factors{{weight, {}}};
+      for (kernels::Coding coding :
+           {kernels::Coding::bfloat12, kernels::Coding::int8_groups, kernels::Coding::int8_rows})
+        factors.push_back({{}, {}, pack(weight, coding)});
+      auto found = ops::linears(x, factors);
+      ASSERT_EQ(found.size(), factors.size());
+      for (size_t i = 0; i < factors.size(); ++i)
+        EXPECT_TRUE(at::equal(found[i], ops::linears(x, {&factors[i], 1})[0])) << i << " " << rows << " " << type;
+      EXPECT_LT(relative_error(found[3], found[0]), 3e-2);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "kernels/bfloat12.h"
 #include "kernels/quantized.h"
 #include "ops/weight_only.h"
 
@@ -12,6 +13,12 @@ namespace nuri::ops {
 at::Tensor unpack(const PackedWeight& weight, const at::Tensor& like) {
   if (like.is_meta()) return at::empty({weight.n, weight.k}, like.options());
   if (weight.weight_only) return weight_only_numbers(weight, like.scalar_type());
+  if (weight.coding == kernels::Coding::bfloat12) {
+    at::Tensor exact = at::empty({weight.n, weight.k}, at::kBFloat16);
+    kernels::unpack_bfloat12(weight.n, weight.k, weight.bytes.const_data_ptr(), 0, weight.n,
+                             static_cast<uint16_t*>(exact.mutable_data_ptr()));
+    return exact.to(like.options());
+  }
   at::Tensor rows = at::empty({weight.n, weight.k}, at::kFloat);
   kernels::dequantize(weight.coding, weight.n, weight.k, weight.bytes.const_data_ptr(), 0, weight.n,
                       rows.mutable_data_ptr<float>());

@@ -37,6 +37,14 @@ void clear(const fs::path& folder) {
   if (error) throw Error(ErrorKind::usage, fmt::format("{}: cannot clear: {}", folder.string(), error.message()));
 }
 
+bool holds_only(const fs::path& folder, const char* name) {
+  std::error_code error;
+  fs::directory_iterator file(folder, error), end;
+  for (; !error && file != end; file.increment(error))
+    if (file->path().filename() != name) return false;
+  return !error;
+}
+
 void sync(const fs::path& folder) {
   int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return;
@@ -81,7 +89,13 @@ GrowingFolder::GrowingFolder(const fs::path& folder, const std::string& plan)
   }
 }
 
-GrowingFolder::~GrowingFolder() { ::close(lock_); }
+GrowingFolder::~GrowingFolder() {
+  if (holds_only(partial_, kPlan)) {
+    ::unlink((partial_ / kPlan).c_str());
+    ::rmdir(partial_.c_str());
+  }
+  ::close(lock_);
+}
 
 void GrowingFolder::finish() {
   sync(partial_);

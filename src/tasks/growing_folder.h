@@ -8,7 +8,8 @@
 namespace nuri {
 
 // A folder that appears complete: it grows beside its place, as NAME.partial, until finish() gives it its name. A later
-// process with the same `plan` finds there what an earlier one wrote. One process at a time.
+// process with the same `plan` finds there what an earlier one wrote; where that is nothing, NAME.partial goes. One
+// process at a time.
 class GrowingFolder {
  public:
   // Throws Error(usage) for a folder that holds something already, or a NAME.partial that is something else. What an

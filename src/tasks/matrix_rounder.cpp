@@ -22,6 +22,12 @@ const FoldNames kFolds[] = {
     {"post_attention_layernorm.weight", {"mlp.gate_proj.weight", "mlp.up_proj.weight"}},
 };
 
+at::Tensor bytes_of_codes(const at::Tensor& numbers, kernels::Coding coding) {
+  if (auto codes = pack_in_codes(numbers, coding)) return codes->bytes;
+  throw Error(ErrorKind::format,
+              "found numbers that 12 bits have no room for any more, expected a file that does not change");
+}
+
 bool is_calibrated(const RecordingStore::Entry& entry) { return entry.coding && kernels::is_four_bits(*entry.coding); }
 
 }  // namespace
@@ -79,7 +85,7 @@ at::Tensor MatrixRounder::operator()(size_t index) {
   if (!entry.coding) return fold != nullptr ? fold->folded : read_(entry);
   at::Tensor numbers = read_(entry);
   try {
-    if (!calibration_ || !is_calibrated(entry)) return round_to_codes(numbers, *entry.coding).bytes;
+    if (!calibration_ || !is_calibrated(entry)) return bytes_of_codes(numbers, *entry.coding);
     at::Tensor moments = calibration_->moments(index);
     if (method_ == "gptq") return round_with_feedback(numbers, moments, *entry.coding).bytes;
     if (fold != nullptr) {

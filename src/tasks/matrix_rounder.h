@@ -13,7 +13,7 @@
 namespace nuri {
 
 // What becomes of each weight by one of the methods of `nuri quantize`:
-//   rtn    each number is rounded to the nearest code
+//   rtn    each number is rounded to the nearest code, which in bfloat12 is itself
 //   gptq   with calibration, errors of a column are made good by those behind it
 //   awq    with calibration, columns that meet great inputs are scaled up in front of rounding and the norm in front
 //          of them down, where that is exact: in the layers of Llama's kind (RMSNorm, then query, key and value, or
@@ -28,7 +28,7 @@ class MatrixRounder {
   MatrixRounder(const std::vector<Entry>& entries, const std::string& method, std::unique_ptr<Calibration> calibration,
                 Read read);
 
-  // What is written of entry `index`: codes, or numbers.
+  // What is written of entry `index`: codes, which the matrix has to fit (fits_in_codes), or numbers.
   at::Tensor operator()(size_t index);
 
  private:

@@ -33,7 +33,8 @@ std::optional<kernels::Coding> coding_named(const std::string& name) {
   if (name == "native") return {};
   if (name == "int8") return kernels::Coding::int8_groups;
   if (name == "int4") return kernels::Coding::int4_ranges;
-  throw Error(ErrorKind::usage, fmt::format("--weights: found {}, expected native, int8 or int4", name));
+  if (name == "bf12") return kernels::Coding::bfloat12;
+  throw Error(ErrorKind::usage, fmt::format("--weights: found {}, expected native, bf12, int8 or int4", name));
 }
 
 }  // namespace

@@ -94,10 +94,58 @@ std::vector<Entry> entries_of(const Source& source, Choice& choice) {
   store->expect_all_taken();
   choice.expect_all_used();
   if (std::ranges::none_of(recorder->entries(), [](const Entry& entry) { return entry.coding.has_value(); }))
-    throw Error(ErrorKind::usage, fmt::format("{}: found no matrix that is rounded, expected some (those of vision "
+    throw Error(ErrorKind::usage, fmt::format("{}: found no matrix to pack, expected some (those of vision "
                                               "encoders are kept unless --keep says int8)",
                                               source.folder.string()));
   return recorder->entries();
+}
+
+// The numbers that are to be written.
+class SourceNumbers {
+ public:
+  explicit SourceNumbers(const Source& source) : store_(source.folder, source.rules, {}) {}
+
+  at::Tensor of(const Entry& entry) const {
+    at::Tensor tensor = tensor_of(entry);
+    return entry.part ? cut(tensor, *entry.part, entry.shape[0]) : tensor;
+  }
+  // Gives their memory back.
+  void release(const Entry& entry) const {
+    at::Tensor tensor = tensor_of(entry);
+    store_.release(entry.part ? tensor.select(0, entry.part->index) : tensor);
+  }
+
+ private:
+  // The tensor that holds a weight.
+  at::Tensor tensor_of(const Entry& entry) const {
+    return entry.part ? store_.stored(entry.part->tensor, entry.part->shape) : store_.stored(entry.name, entry.shape);
+  }
+
+  CheckpointStore store_;
+};
+
+// What does not fit the codes that are meant for it, as may be in bfloat12, is left in numbers. -> how many matrices
+int64_t leave_what_does_not_fit(std::vector<Entry>& entries, const SourceNumbers& numbers, const Source& source) {
+  int64_t asked = 0, exact = 0, left = 0;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    Entry& entry = entries[i];
+    if (entry.coding != kernels::Coding::bfloat12) continue;
+    check_interrupt();
+    report_progress("checking", static_cast<int64_t>(i), static_cast<int64_t>(entries.size()), entry.name);
+    asked += 1, exact += entry.dtype == at::kBFloat16;
+    const bool fits = fits_in_codes(numbers.of(entry), *entry.coding);
+    numbers.release(entry);
+    if (fits) continue;
+    entry.coding = {};
+    entry.bytes = entry.shape[0] * entry.shape[1] * static_cast<int64_t>(c10::elementSize(entry.dtype));
+    left += 1;
+  }
+  if (left > 0 && std::ranges::none_of(entries, [](const Entry& entry) { return entry.coding.has_value(); }))
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: found no matrix that fits 12 bits (of {}, {} in bfloat16), expected some in bfloat16 "
+                            "with few numbers below 2^-15 of their neighbours'",
+                            source.folder.string(), asked, exact));
+  return left;
 }
 
 // Of one file of weights: indices of entries, codes first, so that these begin at multiples of 64 bytes; then numbers
@@ -156,11 +204,12 @@ std::string plan_text(const Source& source, const QuantizeRequest& request) {
 // Writes files of weights, one after the other.
 class Writer {
  public:
-  Writer(const Source& source, const std::vector<Entry>& entries, const QuantizeRequest& request)
-      : store_(source.folder, source.rules, {}),
+  Writer(const Source& source, const SourceNumbers& numbers, const std::vector<Entry>& entries,
+         const QuantizeRequest& request)
+      : numbers_(numbers),
         entries_(entries),
         round_(entries, request.method, calibration_for(source, entries, request),
-               [this](const Entry& entry) { return numbers_of(entry); }) {}
+               [&numbers](const Entry& entry) { return numbers.of(entry); }) {}
 
   void write(const fs::path& file, const Shard& shard) {
     std::vector<at::Tensor> made;
@@ -172,11 +221,11 @@ class Writer {
       made.push_back(round_(i).contiguous());
       list.push_back(
           {entry.name, file_dtype(made.back().scalar_type()), made.back().sizes().vec(), made.back().const_data_ptr()});
-      if (entry.coding) release(entry);
+      if (entry.coding) numbers_.release(entry);
     }
     write_safetensors(file, list, {{"format", "pt"}});
     for (size_t i : shard)
-      if (!entries_[i].coding) release(entries_[i]);
+      if (!entries_[i].coding) numbers_.release(entries_[i]);
   }
   void skip(const Shard& shard) { done_ += static_cast<int64_t>(shard.size()); }
 
@@ -186,20 +235,8 @@ class Writer {
     if (request.calibrate.empty()) return nullptr;
     return std::make_unique<Calibration>(source.folder, request.calibrate, entries);
   }
-  // The tensor that holds a weight.
-  at::Tensor tensor_of(const Entry& entry) const {
-    return entry.part ? store_.stored(entry.part->tensor, entry.part->shape) : store_.stored(entry.name, entry.shape);
-  }
-  at::Tensor numbers_of(const Entry& entry) const {
-    at::Tensor tensor = tensor_of(entry);
-    return entry.part ? cut(tensor, *entry.part, entry.shape[0]) : tensor;
-  }
-  void release(const Entry& entry) const {
-    at::Tensor tensor = tensor_of(entry);
-    store_.release(entry.part ? tensor.select(0, entry.part->index) : tensor);
-  }
 
-  CheckpointStore store_;
+  const SourceNumbers& numbers_;
   const std::vector<Entry>& entries_;
   MatrixRounder round_;
   int64_t done_ = 0;
@@ -262,8 +299,9 @@ QuantizeReport report_of(const Source& source, const std::vector<Entry>& entries
 
 // With the method that is meant.
 QuantizeRequest checked(QuantizeRequest request) {
-  if (request.weights != "int8" && request.weights != "int4")
-    throw Error(ErrorKind::usage, fmt::format("--weights: found {}, expected int8 or int4", request.weights));
+  const bool rounds = request.weights != "bf12";
+  if (rounds && request.weights != "int8" && request.weights != "int4")
+    throw Error(ErrorKind::usage, fmt::format("--weights: found {}, expected int8, int4 or bf12", request.weights));
   if (request.method.empty()) request.method = request.calibrate.empty() ? "rtn" : "gptq";
   const bool calibrates = request.method == "gptq" || request.method == "awq";
   if (!calibrates && request.method != "rtn")
@@ -273,10 +311,10 @@ QuantizeRequest checked(QuantizeRequest request) {
                 calibrates ? fmt::format("--method: found {} without --calibrate FILE, which it needs", request.method)
                            : "--calibrate: found --method rtn, which needs no texts, expected gptq "
                              "or awq");
-  if (calibrates && request.weights == "int8")
-    throw Error(ErrorKind::usage,
-                "--calibrate: found --weights int8, expected int4: matrices of 8 bits are rounded to "
-                "the nearest");
+  if (calibrates && request.weights != "int4")
+    throw Error(ErrorKind::usage, fmt::format("--calibrate: found --weights {}, expected int4: {}", request.weights,
+                                              rounds ? "matrices of 8 bits are rounded to the nearest"
+                                                     : "12 bits hold bfloat16 as it is"));
   return request;
 }
 
@@ -297,11 +335,14 @@ QuantizeReport quantize(const QuantizeRequest& request) {
                                               config.file()));
   Source source{folder, config, family_of(config).names(config)};
   std::vector<Entry> entries = entries_of(source, choice);
+  GrowingFolder output(request.output, plan_text(source, asked));
+  const SourceNumbers numbers(source);
+  const int64_t unfit = leave_what_does_not_fit(entries, numbers, source);
   std::vector<Shard> shards = shards_of(entries, request.shard_bytes);
   QuantizeReport report = report_of(source, entries, shards);
-  GrowingFolder output(request.output, plan_text(source, asked));
+  report.unfit = unfit;
   expect_disk(output.path(), entries, shards);
-  Writer writer(source, entries, asked);
+  Writer writer(source, numbers, entries, asked);
   for (size_t shard = 0; shard < shards.size(); ++shard) {
     fs::path file = output.path() / shard_name(shard, shards.size());
     if (is_there(file)) {

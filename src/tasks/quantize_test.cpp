@@ -9,6 +9,7 @@
 #include "base/test_support.h"
 #include "models/registry.h"
 #include "tasks/inspect.h"
+#include "weights/packing.h"
 #include "weights/tensor_file.h"
 
 namespace nuri {
@@ -32,6 +33,26 @@ class QuantizeTest : public testing::TestWithParam<std::string> {
   TestFolder folder_;
 };
 
+using Change = std::function<void(const std::string& name, at::Tensor& tensor)>;
+
+// A copy of a golden model in `folder`, its weights in bfloat16 and then changed.
+fs::path in_bfloat16(const std::string& golden, const fs::path& folder, const Change& change = {}) {
+  fs::copy(kGolden / golden, folder / golden);
+  std::vector<NamedTensor> weights;
+  for (auto& [name, tensor] : read_tensors(kGolden / golden / "model.safetensors")) {
+    at::Tensor& copy = weights.emplace_back(NamedTensor{name, tensor.to(at::kBFloat16)}).tensor;
+    if (change) change(name, copy);
+  }
+  write_tensors(folder / golden / "model.safetensors", weights);
+  return folder / golden;
+}
+
+// Takes neighbours, in rows and in columns, too far apart for 12 bits.
+void spread(at::Tensor matrix) {
+  at::Tensor far = at::arange(matrix.size(0)).unsqueeze(1) + at::arange(matrix.size(1));
+  matrix.mul_(at::pow(2.0, -far.remainder(60)));
+}
+
 NamedTensors run(const fs::path& folder, const fs::path& inputs, const LoadOptions& options) {
   at::NoGradGuard no_grad;
   OpenedModel opened = open_model(folder, options);
@@ -47,7 +68,7 @@ TEST_P(QuantizeTest, AFileMeansWhatRoundingAtLoadMeans) {
     QuantizeReport report;
     std::string refused = message_of([&] { report = quantize(asked); });
     if (refused != "no error") {
-      EXPECT_THAT(refused, HasSubstr("found no matrix that is rounded"));
+      EXPECT_THAT(refused, HasSubstr("found no matrix to pack"));
       EXPECT_FALSE(fs::exists(asked.output));
       continue;
     }
@@ -63,6 +84,40 @@ TEST_P(QuantizeTest, AFileMeansWhatRoundingAtLoadMeans) {
     EXPECT_EQ(told["parameters"]["total"],
               parse_json(inspect({.model = asked.model}), "inspect")["parameters"]["total"]);
   }
+}
+
+void expect_near(const NamedTensors& found, const NamedTensors& expected, double tolerance) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, tensor] : expected) {
+    at::Tensor exact = tensor.to(at::kDouble), off = (found.at(name).to(at::kDouble) - exact).abs();
+    if (tensor.numel() == 0) continue;
+    EXPECT_LE(off.max().item<double>(), tolerance * exact.abs().max().item<double>()) << name;
+  }
+}
+
+// 12 bits are the same numbers, in a file and at load.
+TEST_P(QuantizeTest, BFloat16InTwelveBitsStaysWhatItIs) {
+  QuantizeRequest asked = request(GetParam(), "bf12");
+  asked.model = in_bfloat16(GetParam(), folder_);
+  QuantizeReport report;
+  std::string refused = message_of([&] { report = quantize(asked); });
+  if (refused != "no error") {
+    EXPECT_THAT(refused, HasSubstr("found no matrix to pack"));
+    return;
+  }
+  EXPECT_EQ(report.unfit, 0);
+  LoadOptions native, packed;
+  native.dtype = packed.dtype = at::kFloat;
+  packed.coding = Coding::bfloat12;
+  fs::path inputs = kGolden / GetParam() / "inputs.safetensors";
+  NamedTensors found = run(asked.output, inputs, native);
+  expect_near(found, run(asked.model, inputs, packed), 0);
+  expect_near(found, run(asked.model, inputs, native), 1e-5);
+  Json told = parse_json(inspect({.model = asked.output}), "inspect");
+  EXPECT_EQ(told["parameters"]["total"], report.all_parameters);
+  EXPECT_EQ(told["memory"]["weights"], report.bytes);
+  EXPECT_EQ(told["codes"]["bfloat12"]["parameters"], report.parameters);
+  EXPECT_EQ(told["dtype"], "bfloat16");
 }
 
 std::vector<std::string> golden_names() {
@@ -109,7 +164,8 @@ std::map<std::string, kernels::Coding> codings(const fs::path& folder) {
   Json config = read_json_file(folder / "config.json");
   for (const Json& group : config["quantization_config"]["matrices"])
     for (const auto& [name, shape] : group["shapes"].items())
-      found[name] = group["coding"] == "int8_groups" ? Coding::int8_groups : Coding::int4_ranges;
+      for (Coding coding : {Coding::int8_groups, Coding::int4_ranges, Coding::bfloat12})
+        if (group["coding"] == name_of(coding)) found[name] = coding;
   return found;
 }
 
@@ -131,18 +187,102 @@ TEST_P(Quantize, WhatIsKept) {
   EXPECT_FALSE(fs::exists(asked.output));
 }
 
+// A matrix that 12 bits have no room for, and one of another type, stay in numbers beside others.
+TEST_P(Quantize, WhatTwelveBitsDoNotHold) {
+  const std::string far = "model.layers.0.mlp.up_proj.weight", wide = "model.layers.1.self_attn.k_proj.weight";
+  QuantizeRequest asked = request(GetParam(), "bf12");
+  asked.model = in_bfloat16(GetParam(), folder_, [&](const std::string& name, at::Tensor& tensor) {
+    if (name == far) spread(tensor);
+    if (name == wide) tensor = tensor.to(at::kFloat);
+  });
+  QuantizeReport report = quantize(asked);
+  EXPECT_EQ(report.unfit, 2);
+  auto found = codings(asked.output);
+  EXPECT_EQ(static_cast<int64_t>(found.size()), report.matrices);
+  EXPECT_EQ(found.at("model.layers.0.mlp.gate_proj.weight"), Coding::bfloat12);
+  EXPECT_EQ(found.at("model.embed_tokens.weight"), Coding::bfloat12);
+  auto source = read_tensors(fs::path(asked.model) / "model.safetensors"),
+       written = read_tensors(fs::path(asked.output) / "model.safetensors");
+  for (const std::string& name : {far, wide}) {
+    EXPECT_FALSE(found.contains(name));
+    EXPECT_EQ(written.at(name).scalar_type(), source.at(name).scalar_type());
+    EXPECT_TRUE(written.at(name).equal(source.at(name)));
+  }
+  LoadOptions native;
+  native.dtype = at::kFloat;
+  fs::path inputs = kGolden / GetParam() / "inputs.safetensors";
+  expect_near(run(asked.output, inputs, native), run(asked.model, inputs, native), 1e-5);
+
+  asked.output += "2";
+  asked.keep = {"*.mlp.down_proj.*=int8", "*.mlp.*=bf16"};
+  EXPECT_EQ(quantize(asked).unfit, 1);
+  found = codings(asked.output);
+  EXPECT_EQ(found.at("model.layers.0.mlp.down_proj.weight"), Coding::int8_groups);
+  EXPECT_EQ(found.at("model.layers.0.self_attn.q_proj.weight"), Coding::bfloat12);
+  EXPECT_FALSE(found.contains("model.layers.0.mlp.gate_proj.weight"));
+}
+
+// Each part of a tensor that holds all experts is in codes or in numbers by itself.
+TEST(QuantizeExperts, OneThatTwelveBitsDoNotHold) {
+  for (const char* golden : {"mixtral_together", "llama4_text"}) {
+    SCOPED_TRACE(golden);
+    TestFolder folder;
+    int64_t tensors = 0;
+    QuantizeRequest asked;
+    asked.model = in_bfloat16(golden, folder, [&](const std::string&, at::Tensor& tensor) {
+      if (tensor.dim() != 3) return;
+      spread(tensor[1]);
+      ++tensors;
+    });
+    asked.output = folder / "out", asked.weights = "bf12";
+    QuantizeReport report = quantize(asked);
+    EXPECT_EQ(report.unfit, tensors / 2 * 3);  // gate, up and down
+    int64_t in_codes = 0, in_numbers = 0;
+    auto found = codings(asked.output);
+    for (const auto& [name, tensor] : read_tensors(folder / "out/model.safetensors")) {
+      EXPECT_NE(tensor.dim(), 3) << name;
+      in_codes += name.ends_with("experts.0.w1.weight") && found.contains(name);
+      in_numbers += name.ends_with("experts.1.w1.weight") && tensor.scalar_type() == at::kBFloat16;
+    }
+    EXPECT_EQ(in_codes, tensors / 2);
+    EXPECT_EQ(in_numbers, tensors / 2);
+    LoadOptions native, packed;
+    native.dtype = packed.dtype = at::kFloat;
+    packed.coding = Coding::bfloat12;
+    fs::path inputs = kGolden / golden / "inputs.safetensors";
+    NamedTensors outputs = run(asked.output, inputs, native);
+    expect_near(outputs, run(asked.model, inputs, native), 1e-5);
+    expect_near(outputs, run(asked.model, inputs, packed), 1e-5);
+  }
+}
+
+TEST_P(Quantize, NothingThatTwelveBitsHold) {
+  QuantizeRequest asked = request(GetParam(), "bf12");
+  EXPECT_THAT(message_of([&] { quantize(asked); }),
+              HasSubstr("llama3: found no matrix that fits 12 bits (of 15, 0 in bfloat16), expected some in bfloat16"));
+  asked.model = in_bfloat16(GetParam(), folder_, [&](const std::string&, at::Tensor& tensor) {
+    if (tensor.dim() == 2) spread(tensor);
+  });
+  EXPECT_THAT(message_of([&] { quantize(asked); }), HasSubstr("(of 15, 15 in bfloat16)"));
+  EXPECT_FALSE(fs::exists(asked.output));
+  EXPECT_FALSE(fs::exists(asked.output + ".partial"));
+}
+
 // Asks for an end once so many weights are done.
 class Interrupter : public ReportSink {
  public:
-  explicit Interrupter(int64_t at) : at_(at) { set_report_sink(this); }
+  explicit Interrupter(int64_t at, std::string task = "quantising") : at_(at), task_(std::move(task)) {
+    set_report_sink(this);
+  }
   ~Interrupter() override { set_report_sink(nullptr); }
   void warn(std::string_view) override {}
-  void progress(std::string_view, int64_t done, int64_t, std::string_view) override {
-    if (done == at_) request_interrupt();
+  void progress(std::string_view task, int64_t done, int64_t, std::string_view) override {
+    if (done == at_ && task == task_) request_interrupt();
   }
 
  private:
   int64_t at_;
+  std::string task_;
 };
 
 TEST_P(Quantize, GoesOnWhereItWasInterrupted) {
@@ -163,6 +303,27 @@ TEST_P(Quantize, GoesOnWhereItWasInterrupted) {
   EXPECT_EQ(quantize(whole).shards, 1);
   fs::path inputs = kGolden / GetParam() / "inputs.safetensors";
   EXPECT_TRUE(run(out(), inputs, {}).at("logits").equal(run(whole.output, inputs, {}).at("logits")));
+}
+
+TEST_P(Quantize, GoesOnInTwelveBits) {
+  QuantizeRequest asked = request(GetParam(), "bf12");
+  asked.model = in_bfloat16(GetParam(), folder_, [](const std::string& name, at::Tensor& tensor) {
+    if (name.ends_with("0.self_attn.q_proj.weight")) spread(tensor);
+  });
+  asked.shard_bytes = 1;
+  for (const char* task : {"checking", "quantising"}) {
+    Interrupter interrupter(3, task);
+    EXPECT_THAT(message_of([&] { quantize(asked); }), HasSubstr("interrupted"));
+    clear_interrupt();
+    EXPECT_EQ(fs::exists(out() + ".partial"), task == std::string("quantising"));  // before, nothing was written
+  }
+  QuantizeReport report = quantize(asked);
+  EXPECT_GE(report.shards_there_before, 3);
+  EXPECT_EQ(report.unfit, 1);
+  LoadOptions native;
+  native.dtype = at::kFloat;
+  fs::path inputs = kGolden / GetParam() / "inputs.safetensors";
+  expect_near(run(out(), inputs, native), run(asked.model, inputs, native), 1e-5);
 }
 
 TEST_P(Quantize, AnotherPlanBeginsAnew) {

@@ -218,10 +218,11 @@ std::optional<WeightStore::Codes> GgufStore::codes(const std::string& name, int6
   if (found == weights_.end()) return {};
   auto coding = stored_coding(found->second);
   if (auto asked = asked_coding(options_, name); asked && !coding) {
-    Codes rounded = round_to_codes(numbers(find(name, {n, k})), *asked);
-    rounded.dtype = dtype_;
-    rounded.weight_only = options_.weight_only_device();
-    return rounded;
+    auto packed = pack_in_codes(numbers(find(name, {n, k})), *asked);
+    if (!packed) return {};
+    packed->dtype = dtype_;
+    packed->weight_only = options_.weight_only_device();
+    return packed;
   }
   if (!coding) return {};
   const Weight& weight = find(name, {n, k});

@@ -20,7 +20,7 @@ class PackedFolderTest : public testing::Test {
  protected:
   // A folder with the matrix `w` [20, 70], and the tensor `bias`.
   void write(Coding coding, const Json& config) {
-    codes_ = round_to_codes(numbers_, coding).bytes;
+    codes_ = pack_in_codes(numbers_, coding).value().bytes;
     write_tensors(folder_ / "model.safetensors", {{"w", codes_}, {"bias", at::ones({20}, at::kBFloat16)}});
     folder_.write("config.json", Json({{"quantization_config", config}}).dump());
   }
@@ -35,7 +35,8 @@ class PackedFolderTest : public testing::Test {
 };
 
 TEST_F(PackedFolderTest, CodesAreUsedWhereTheFileIsMapped) {
-  for (Coding coding : {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges}) {
+  for (Coding coding :
+       {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges, Coding::bfloat12}) {
     write(coding, usual(coding));
     // Names are canonical: nothing is renamed.
     auto store = std::make_shared<CheckpointStore>(folder_, NameRules{{{"w", "another"}}, {}}, LoadOptions{});

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/large_pages.h"
-#include "kernels/few_rows.h"
+#include "kernels/bfloat12.h"
 #include "kernels/quantized.h"
 
 namespace nuri {
@@ -13,6 +13,10 @@ at::Tensor large_bytes(int64_t size) {
   auto memory = allocate_in_large_pages(static_cast<size_t>(size));
   return at::from_blob(
       memory.get(), {size}, [memory](void*) {}, at::TensorOptions(at::kByte));
+}
+
+kernels::ConstRows exact_rows(const at::Tensor& rows) {
+  return {rows.const_data_ptr(), kernels::Element::bfloat16, rows.size(1)};
 }
 
 }  // namespace
@@ -44,6 +48,25 @@ WeightStore::Codes round_to_codes(const at::Tensor& numbers, kernels::Coding cod
                       bytes.mutable_data_ptr());
   }
   return {coding, bytes, numbers.scalar_type()};
+}
+
+bool fits_in_codes(const at::Tensor& numbers, kernels::Coding coding) {
+  if (coding != kernels::Coding::bfloat12) return true;
+  if (numbers.scalar_type() != at::kBFloat16) return false;
+  if (numbers.is_meta()) return true;
+  const at::Tensor rows = numbers.contiguous();
+  return kernels::bfloat12_fits(rows.size(0), rows.size(1), exact_rows(rows));
+}
+
+std::optional<WeightStore::Codes> pack_in_codes(const at::Tensor& numbers, kernels::Coding coding) {
+  if (coding != kernels::Coding::bfloat12) return round_to_codes(numbers, coding);
+  if (numbers.scalar_type() != at::kBFloat16) return {};
+  const int64_t n = numbers.size(0), k = numbers.size(1), size = kernels::quantized_bytes(coding, n, k);
+  if (numbers.is_meta())
+    return WeightStore::Codes{coding, at::empty({size}, numbers.options().dtype(at::kByte)), at::kBFloat16};
+  at::Tensor bytes = large_bytes(size), rows = numbers.contiguous();
+  if (!kernels::pack_bfloat12(n, k, exact_rows(rows), bytes.mutable_data_ptr())) return {};
+  return WeightStore::Codes{coding, bytes, at::kBFloat16};
 }
 
 at::Tensor numbers_of(const WeightStore::Codes& codes, int64_t n, int64_t k) {

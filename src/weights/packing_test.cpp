@@ -31,6 +31,25 @@ TEST(Packing, OfEveryTypeAndOfTransposedViews) {
   }
 }
 
+TEST(Packing, BFloat12IsExactOrNothing) {
+  at::manual_seed(5);
+  at::Tensor w = at::randn({40, 70}).to(at::kBFloat16);
+  for (const at::Tensor& numbers : {w, w.t()}) {
+    EXPECT_TRUE(fits_in_codes(numbers, Coding::bfloat12));
+    auto codes = pack_in_codes(numbers, Coding::bfloat12);
+    ASSERT_TRUE(codes.has_value());
+    EXPECT_EQ(codes->dtype, at::kBFloat16);
+    EXPECT_TRUE(numbers_of(*codes, numbers.size(0), numbers.size(1)).equal(numbers));
+  }
+  at::Tensor wide = w.clone();
+  wide.select(0, 3).mul_(at::pow(2.0, -at::arange(70)));  // too different ones
+  for (const at::Tensor& numbers : {w.to(at::kFloat), w.to(at::kHalf), wide}) {
+    EXPECT_FALSE(fits_in_codes(numbers, Coding::bfloat12));
+    EXPECT_FALSE(pack_in_codes(numbers, Coding::bfloat12).has_value());
+    EXPECT_TRUE(fits_in_codes(numbers, Coding::int8_groups));
+  }
+}
+
 TEST(Packing, PartsOfTensors) {
   at::Tensor all = at::arange(24).view({2, 3, 4});
   EXPECT_TRUE(cut(all, {"t", {2, 3, 4}, 1, 1, false}, 2).equal(all[1].narrow(0, 1, 2)));

@@ -314,8 +314,8 @@ std::optional<WeightStore::Codes> CheckpointStore::codes(const std::string& name
     if (codes && options_.device.is_meta()) codes->bytes = at::empty_like(codes->bytes, at::kMeta);
   } else if (auto wanted = coding(name); wanted && tensors_.contains(name)) {
     at::Tensor numbers = stored(name, {n, k});
-    codes = round_to_codes(numbers, *wanted);
-    release(numbers);
+    codes = pack_in_codes(numbers, *wanted);
+    if (codes) release(numbers);
   }
   if (!codes) return {};
   taken_.insert(name);
@@ -328,12 +328,13 @@ std::optional<WeightStore::Codes> CheckpointStore::codes_of_part(const std::stri
                                                                  int64_t) {
   auto wanted = coding(part.tensor);
   if (!wanted || !tensors_.contains(part.tensor)) return {};
-  taken_.insert(part.tensor);
   at::Tensor tensor = stored(part.tensor, part.shape);
-  Codes codes = round_to_codes(cut(tensor, part, n), *wanted);
+  auto codes = pack_in_codes(cut(tensor, part, n), *wanted);
+  if (!codes) return {};
+  taken_.insert(part.tensor);
   release(tensor.select(0, part.index));
-  codes.dtype = options_.dtype.value_or(codes.dtype);
-  codes.weight_only = options_.weight_only_device();
+  codes->dtype = options_.dtype.value_or(codes->dtype);
+  codes->weight_only = options_.weight_only_device();
   return codes;
 }
 
@@ -364,6 +365,11 @@ void CheckpointStore::expect_all_taken() const {
                               source.info.name, fmt::join(source.info.shape, ", ")));
 }
 
+// Bytes of a number in codes, with its share of the scales.
+static int64_t sixteenths_of(kernels::Coding coding) {
+  return coding == kernels::Coding::bfloat12 ? 25 : kernels::is_four_bits(coding) ? 10 : 18;
+}
+
 void CheckpointStore::expect_room() const {
   if (!options_.device.is_cpu()) return;
   int64_t count = 0, bytes = 0, packed = 0;
@@ -374,7 +380,7 @@ void CheckpointStore::expect_room() const {
         info.dtype == DType::F32 || info.dtype == DType::F16 || info.dtype == DType::BF16 || info.dtype == DType::F64;
     if (!floating) continue;  // refused when it is taken
     if (auto codes = coding(name); codes && (info.shape.size() == 2 || info.shape.size() == 3)) {
-      packed += source.elements() * (kernels::is_four_bits(*codes) ? 5 : 9) / 8;
+      packed += source.elements() * sixteenths_of(*codes) / 16;
       continue;
     }
     at::ScalarType stored = torch_dtype(info.dtype), loaded = options_.dtype.value_or(stored);

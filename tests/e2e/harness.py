@@ -61,7 +61,7 @@ class TestCase(unittest.TestCase):
         self.assertRegex(text, r"\Anuri: [^\n]+\n\Z")
         for unclear in ("internal error", "Exception raised", "terminate called", "basic_string", "std::", "c10",
                         "enforce fail", "filesystem error"):
-            self.assertNotIn(unclear, text)
+            self.assertNotIn(unclear, text.replace(str(self.folder), ""))  # whose name is random
         for word in words:
             self.assertIn(str(word), text)
         self.assertLess(len(text), 1500)

@@ -152,9 +152,12 @@ class Bundled(harness.TestCase):
         most = max(map(abs, exact))
         off = [max(abs(a - b) for a, b in zip(exact, found)) / most for found in (eight, four)]
         self.assertTrue(1e-4 < off[0] < 0.05 < 2 * off[1] < 1, off)
+        twelve = logits("--weights", "bf12")  # the same numbers
+        self.assertLess(max(abs(a - b) for a, b in zip(exact, twelve)) / most, 1e-5)
         asked = ["ask", "emoji-world", "Where is the dolphin?", "-i", SCENE, "--json"]
         (box,), (rounded,) = (self.succeeds_json(*asked, "--weights", weights)["boxes"] for weights in ("native", "int8"))
         self.assertEqual(rounded["label"], box["label"])
+        self.assertEqual(self.succeeds_json(*asked, "--weights", "bf12")["boxes"], [box])
         for a, b in zip(box["box"], rounded["box"]):
             self.assertAlmostEqual(a, b, delta=8)
 

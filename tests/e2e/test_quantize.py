@@ -21,7 +21,7 @@ class Quantize(harness.TestCase):
         return self.succeeds_json("quantize", model, "-o", self.out, "--json", *flags)
 
     def test_the_bundled_model(self):
-        for weights in ("int8", "int4"):
+        for weights in ("int8", "int4", "bf12"):
             with self.subTest(weights):
                 told = self.quantized("emoji-world", "--weights", weights)
                 self.assertLess(told["bytes"], told["source_bytes"])
@@ -43,6 +43,25 @@ class Quantize(harness.TestCase):
                 self.assertIn("parameters of", self.succeeds("inspect", self.out))
                 self.succeeds("bench", self.out, "-p", "8", "-n", "2", "-r", "1")
                 shutil.rmtree(self.out)
+
+    def test_twelve_bits_are_the_same_numbers(self):
+        told = self.quantized("emoji-world", "--weights", "bf12")
+        self.assertEqual(told["matrices_that_do_not_fit"], 0)
+        (coding,) = self.succeeds_json("inspect", self.out, "--json")["codes"].items()
+        self.assertEqual(coding[0], "bfloat12")
+        self.assertEqual(coding[1]["matrices"], told["matrices"])
+        self.assertLess(coding[1]["bytes"] / coding[1]["parameters"], 1.6)
+        self.assertIn("are bfloat12", self.succeeds("inspect", self.out))
+        inputs, outputs = self.folder / "in.safetensors", self.folder / "out.safetensors"
+        self.succeeds("preprocess", "emoji-world", "--text", "<image>What is here?", "-i", SCENE, "-o", inputs)
+
+        def logits(model, *flags):
+            self.succeeds("forward", model, inputs, "-o", outputs, "--dtype", "float32", *flags)
+            return harness.read_safetensors(outputs)["logits"][2]
+
+        exact, found = logits("emoji-world"), logits(self.out)
+        self.assertLess(max(abs(a - b) for a, b in zip(exact, found)) / max(map(abs, exact)), 1e-5)
+        self.assertEqual(found, logits("emoji-world", "--weights", "bf12"))
 
     def test_what_is_said_without_json(self):
         said = self.succeeds("quantize", harness.GOLDEN / "llama3", "-o", self.out, "--weights", "int4", "--keep",
@@ -87,7 +106,7 @@ class Quantize(harness.TestCase):
         model = harness.make_parrot(self.folder / "model")
         call = ["quantize", model, "-o", self.out]
         self.fails(2, call, "--weights")
-        self.fails(2, [*call, "--weights", "native"], "native", "int8 or int4")
+        self.fails(2, [*call, "--weights", "native"], "native", "int8, int4 or bf12")
         self.fails(2, [*call, "--weights", "int4", "--keep", "x=bf16"], "--keep", "x=bf16")
         self.fails(2, [*call, "--weights", "int4", "--keep", "lm_head.weight"], "PATTERN=bf16")
         self.fails(2, ["quantize", self.folder / "none", "-o", self.out, "--weights", "int4"], "none")
@@ -98,6 +117,8 @@ class Quantize(harness.TestCase):
         self.fails(2, [*call, "--weights", "int4", "--method", "gptq"], "--calibrate")
         self.fails(2, [*call, "--weights", "int4", "--method", "best"], "best")
         self.fails(2, [*call, "--weights", "int8", "--calibrate", model / "config.json"], "int4")
+        self.fails(2, [*call, "--weights", "bf12", "--calibrate", model / "config.json"], "bf12", "int4", "as it is")
+        self.fails(2, [*call, "--weights", "bf12"], model, "no matrix that fits 12 bits", "0 in bfloat16")
         self.fails(2, [*call, "--weights", "int4", "--calibrate", self.folder / "none.txt"], "none.txt")
         self.assertEqual([name for name in self.names_in(self.folder) if not name.endswith(".partial")], ["model"])
         self.succeeds(*call, "--weights", "int8")

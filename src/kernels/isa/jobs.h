@@ -78,13 +78,14 @@ struct TileRows {
   void* packed;
 };
 
-// y[m, n] = sum_k x[m, k] w[n, k] of bfloat16.
+// y[m, n] = sum_k x[m, k] w[n, k] of bfloat16, the weight as it is or in bfloat12.
 struct TileProduct : Result {
   int64_t m, k;
   const void* x;  // from pack_tiles
-  const void* w;
+  const void* w;  // null: in codes
   int64_t w_stride;
-  float* sums;  // kTileSums of this thread's own, at the beginning of a cache line
+  const uint8_t *codes, *exponents;  // of the first panel, and what follows them there
+  float* sums;                       // kTileSums of this thread's own, at the beginning of a cache line
 };
 // A block of y that stays in the second-level cache while a block of k passes by: groups of rows, 32 columns each.
 constexpr int64_t kTileGroups = 34, kTileColumns = 4, kTileSums = kTileGroups * kTileColumns * kTileRows * kTileStep;
@@ -139,6 +140,12 @@ struct QuantizedProduct : CodedFactor {
   RoundedRows rows;
 };
 
+// The same of bfloat12, whose numbers x is not rounded for.
+struct ShortProduct : CodedFactor {
+  int64_t m, k;
+  const float* x;  // in passes as of RoundedRows, of M rows: [whole groups of columns, M], zeros behind column k
+};
+
 #define NURI_DECLARE_KERNELS(set)                                                                       \
   namespace set {                                                                                       \
   void convert(const void* from, Element from_type, void* to, Element to_type, int64_t count);          \
@@ -155,6 +162,7 @@ struct QuantizedProduct : CodedFactor {
   void weighted_bytes(const WeightedBytes& job);                                                        \
   void round_rows(const RoundedRows& job, int64_t begin, int64_t end);             /* passes */         \
   void quantized_product(const QuantizedProduct& job, int64_t begin, int64_t end); /* panels of w */    \
+  void short_product(const ShortProduct& job, int64_t begin, int64_t end);         /* likewise */       \
   }
 NURI_DECLARE_KERNELS(scalar)
 NURI_DECLARE_KERNELS(avx2)

@@ -1,3 +1,4 @@
+#include "kernels/isa/octet_avx512.h"
 #include "kernels/isa/tiles_amx.h"
 
 #include "kernels/isa/exponential.inc"
@@ -19,20 +20,67 @@ constexpr int64_t kSteps = 8;  // of 32 columns in a block of k: 16 KiB of the w
 
 // 32 rows of the weight, `steps` times 32 columns of each.
 struct Panel {
-  const uint16_t* rows;
-  int64_t stride, steps;
+  const TileProduct* job;
+  int64_t row, first, steps;  // of the weight's rows and steps
 
-  // To the cache the rows [begin, end) of one step.
+  const uint16_t* rows() const { return halves(job->w) + row * job->w_stride + first * kTileStep; }
+  int64_t panel(int64_t half) const { return row / kPanelRows + half; }
+  const uint8_t* codes(int64_t half, int64_t step) const {
+    return job->codes + (panel(half) * (job->k / kCodeGroup) + first + step) * group_code_bytes(Coding::bfloat12);
+  }
+  const uint8_t* exponents(int64_t half) const {
+    return job->exponents + panel(half) * panel_scale_bytes(Coding::bfloat12, job->k / kCodeGroup);
+  }
+
+  // To the cache the rows [begin, end) of one step, or as large a part of their codes.
   void prefetch(int64_t step, int64_t begin, int64_t end) const {
-    for (int64_t row = begin; row < end; ++row)
-      _mm_prefetch(reinterpret_cast<const char*>(rows + row * stride + step * kTileStep), _MM_HINT_T0);
+    if (!job->w) {
+      constexpr int64_t kLines = group_code_bytes(Coding::bfloat12) / 64;
+      for (int64_t line = kLines * begin / 16; line < kLines * end / 16; ++line)
+        _mm_prefetch(reinterpret_cast<const char*>(codes(line / kLines, step) + line % kLines * 64), _MM_HINT_T0);
+      return;
+    }
+    for (int64_t i = begin; i < end; ++i)
+      _mm_prefetch(reinterpret_cast<const char*>(rows() + i * job->w_stride + step * kTileStep), _MM_HINT_T0);
   }
   // As tiles, [steps][2]. In memory the rows of a tile may all fall on one set of the first-level cache.
   void copy(uint16_t* tiles) const {
-    for (int64_t row = 0; row < kTileStep; ++row) {
-      uint16_t* const to = tiles + row / 16 * kTileNumbers + row % 16 * kTileStep;
+    if (!job->w) return unpack(tiles);
+    const uint16_t* const from = rows();
+    for (int64_t i = 0; i < kTileStep; ++i) {
+      uint16_t* const to = tiles + i / 16 * kTileNumbers + i % 16 * kTileStep;
       for (int64_t step = 0; step < steps; ++step)
-        _mm512_store_si512(to + step * 2 * kTileNumbers, _mm512_loadu_si512(rows + row * stride + step * kTileStep));
+        _mm512_store_si512(to + step * 2 * kTileNumbers,
+                           _mm512_loadu_si512(from + i * job->w_stride + step * kTileStep));
+    }
+  }
+  void unpack(uint16_t* tiles) const {
+    for (int64_t half = 0; half < 2; ++half) {
+      const uint8_t* const greatest = exponents(half);
+      for (int64_t step = 0; step < steps; ++step) {
+        const uint8_t* const group = codes(half, step);
+        const Bases bases = bases_of(greatest + (first + step) * kPanelRows);
+        __m512i r[16];
+        NURI_UNROLL for (int i = 0; i < 4; ++i) {
+          const Octet octet = octet_at(group + i * kOctetBytes);
+          r[4 * i] = words_of<0>(octet, bases), r[4 * i + 1] = words_of<1>(octet, bases);
+          r[4 * i + 2] = words_of<2>(octet, bases), r[4 * i + 3] = words_of<3>(octet, bases);
+        }
+        transpose(r);
+        uint16_t* const to = tiles + (step * 2 + half) * kTileNumbers;
+        NURI_UNROLL for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * kTileStep, r[i]);
+      }
+      put_far_numbers(greatest + job->k / kCodeGroup * kPanelRows, tiles + half * kTileNumbers);
+    }
+  }
+  void put_far_numbers(const uint8_t* far, uint16_t* tiles) const {
+    for (int64_t i = 0; i < far_numbers(job->k / kCodeGroup); ++i) {
+      FarNumber number;
+      __builtin_memcpy(&number, far + i * static_cast<int64_t>(sizeof number), sizeof number);
+      if (number.row >= kPanelRows) return;
+      const int64_t step = number.column / kTileStep - first;
+      if (step >= 0 && step < steps)
+        tiles[step * 2 * kTileNumbers + number.row * kTileStep + number.column % kTileStep] = number.bits;
     }
   }
 };
@@ -59,8 +107,7 @@ struct Place {
 };
 
 Panel panel_at(const TileProduct& job, const Place& at, int64_t column) {
-  const int64_t row = (at.column + column) * kTileStep;
-  return {halves(job.w) + row * job.w_stride + at.step * kTileStep, job.w_stride, at.steps};
+  return {&job, (at.column + column) * kTileStep, at.step, at.steps};
 }
 
 // sums [groups] (+)= the panel of one 32 columns times all groups.

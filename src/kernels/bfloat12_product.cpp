@@ -1,0 +1,86 @@
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
+#include "kernels/bfloat12.h"
+#include "kernels/convert.h"
+#include "kernels/dispatch.h"
+#include "kernels/factors.h"
+#include "kernels/quantized.h"
+#include "kernels/quantized_product.h"
+#include "kernels/tile_product.h"
+
+namespace nuri::kernels {
+namespace {
+
+constexpr int64_t kFewRows = 16, kFewRowsBesideTiles = 6;
+
+// Rows of x as ShortProduct has them.
+void pack_rows(int64_t m, int64_t k, const ConstRows& x, float* packed) {
+  const int64_t whole = count_groups(k) * kCodeGroup;
+  std::vector<float> row(static_cast<std::size_t>(k));
+  std::fill_n(packed, m * whole, 0.0f);
+  for (int64_t pass = 0; pass < rounded_passes(m); ++pass) {
+    const int64_t from = rounded_pass(m, pass), count = rounded_pass(m, pass + 1) - from;
+    for (int64_t i = 0; i < count; ++i) {
+      convert(row_of(x.data, from + i, x.stride, x.type), x.type, row.data(), Element::float32, k);
+      float* const to = packed + from * whole + i;
+      for (int64_t j = 0; j < k; ++j) to[j * count] = row[static_cast<std::size_t>(j)];
+    }
+  }
+}
+
+void few_rows(int64_t m, int64_t k, const ConstRows& x, std::span<const QuantizedFactor> factors) {
+  constexpr int64_t kLeastWork = 1 << 18;
+  static thread_local Scratch scratch;
+  auto* const packed = reinterpret_cast<float*>(scratch.of(m * count_groups(k) * kCodeGroup * 4));
+  pack_rows(m, k, x, packed);
+  const auto kernel = NURI_KERNEL(short_product);
+  const auto job_of = [&](const QuantizedFactor& one) -> ShortProduct {
+    const auto* codes = static_cast<const uint8_t*>(one.packed);
+    return {{{one.y, one.epilogue},
+             one.n,
+             one.coding,
+             codes,
+             codes + count_panels(one.n) * count_groups(k) * group_code_bytes(one.coding)},
+            m,
+            k,
+            packed};
+  };
+  const int64_t work = m * k * kPanelRows;
+  over_factors(factors, kPanelRows, (kLeastWork + work - 1) / work,
+               [&](const QuantizedFactor& factor, int64_t begin, int64_t end) {
+                 run_behind_gate(factor, m, kPanelRows, begin, end, job_of, kernel);
+               });
+}
+
+TileFactor tile_factor(const QuantizedFactor& factor) {
+  return {factor.n, {}, factor.y, factor.epilogue, nullptr, factor.packed};
+}
+
+void in_tiles(int64_t m, int64_t k, const ConstRows& x, std::span<const QuantizedFactor> factors) {
+  std::vector<TileFactor> jobs, gates;
+  gates.reserve(factors.size());  // so that they stay where they are
+  for (const QuantizedFactor& factor : factors) {
+    TileFactor& job = jobs.emplace_back(tile_factor(factor));
+    if (factor.gate) job.gate = &gates.emplace_back(tile_factor(*factor.gate));
+  }
+  tile_products(m, k, x, jobs);
+}
+
+}  // namespace
+
+bool bfloat12_multiplies(int64_t m, int64_t n, int64_t k, Element x) {
+  return m <= kFewRows || (x == Element::bfloat16 && tiles_fit(n, k));
+}
+
+void bfloat12_products(int64_t m, int64_t k, const ConstRows& x, std::span<const QuantizedFactor> factors) {
+  const bool tiles = x.type == Element::bfloat16 && std::ranges::all_of(factors, [&](const QuantizedFactor& factor) {
+                       return tiles_fit(factor.n, k);
+                     });
+  if (m <= (tiles ? kFewRowsBesideTiles : kFewRows)) return few_rows(m, k, x, factors);
+  if (!tiles) throw Error(ErrorKind::internal, "quantized_products: found many rows for bfloat12 without tiles");
+  in_tiles(m, k, x, factors);
+}
+
+}  // namespace nuri::kernels
