@@ -143,7 +143,7 @@ class Engine {
   std::unique_ptr<nn::KvCache> cache_;        // before the tasks: outlives their sequences
   std::unique_ptr<RecordedDecode> recorded_;  // null: every step is run as it comes
   Tending tending_;
-  std::unique_ptr<PrefixCache> prefixes_;     // null: prompts share nothing
+  std::unique_ptr<PrefixCache> prefixes_;  // null: prompts share nothing
   std::map<Handle, std::unique_ptr<Task>> tasks_;
   Handle next_handle_ = 1;
   std::unique_ptr<Speculator> speculator_;
