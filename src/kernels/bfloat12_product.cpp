@@ -6,14 +6,13 @@
 #include "kernels/convert.h"
 #include "kernels/dispatch.h"
 #include "kernels/factors.h"
+#include "kernels/few_rows.h"
 #include "kernels/quantized.h"
 #include "kernels/quantized_product.h"
 #include "kernels/tile_product.h"
 
 namespace nuri::kernels {
 namespace {
-
-constexpr int64_t kFewRows = 16, kFewRowsBesideTiles = 6;
 
 // Rows of x as ShortProduct has them.
 void pack_rows(int64_t m, int64_t k, const ConstRows& x, float* packed) {
@@ -71,14 +70,14 @@ void in_tiles(int64_t m, int64_t k, const ConstRows& x, std::span<const Quantize
 }  // namespace
 
 bool bfloat12_multiplies(int64_t m, int64_t n, int64_t k, Element x) {
-  return m <= kFewRows || (x == Element::bfloat16 && tiles_fit(n, k));
+  return m <= most_few_rows(false) || (x == Element::bfloat16 && tiles_fit(n, k));
 }
 
 void bfloat12_products(int64_t m, int64_t k, const ConstRows& x, std::span<const QuantizedFactor> factors) {
   const bool tiles = x.type == Element::bfloat16 && std::ranges::all_of(factors, [&](const QuantizedFactor& factor) {
                        return tiles_fit(factor.n, k);
                      });
-  if (m <= (tiles ? kFewRowsBesideTiles : kFewRows)) return few_rows(m, k, x, factors);
+  if (m <= most_few_rows(tiles)) return few_rows(m, k, x, factors);
   if (!tiles) throw Error(ErrorKind::internal, "quantized_products: found many rows for bfloat12 without tiles");
   in_tiles(m, k, x, factors);
 }

@@ -7,6 +7,10 @@
 
 namespace nuri::kernels {
 
+// Rows of x up to which a product is bound by reading the weights once, so that its kernel is one for few rows. Matrix
+// tiles, where they can take it, read the weights slower, and are faster from fewer rows on.
+constexpr int64_t most_few_rows(bool tiles) { return tiles ? 6 : 16; }
+
 // One of several products of the same rows x: w [n, k] and what comes behind it give y [m, n].
 struct FewRowsFactor {
   int64_t n;

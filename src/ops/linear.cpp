@@ -28,10 +28,6 @@ void tell(const at::Tensor& x, std::span<const Factor> factors, const Factor* ga
   watching->see(x, all);
 }
 
-// Up to here a product is bound by reading the weights once.
-constexpr int64_t kFewRows = 16;
-// Matrix tiles read the weight slower, and are faster from more than so many rows on.
-constexpr int64_t kFewRowsBesideTiles = 6;
 // Bytes of float32 weights made at a time: small enough for a third-level cache, large enough that packing x anew for
 // each block costs little (blocks of 4 MiB were a sixth slower at 8192 columns).
 constexpr int64_t kBlockBytes = 16 << 20;
@@ -224,7 +220,7 @@ Way way_of(const at::Tensor& x, std::span<const Factor> factors, const Factor* g
   };
   if (all(fits_few_rows)) {
     const bool tiles = all(fits_tiles);
-    if (count_rows(x) <= (tiles ? kFewRowsBesideTiles : kFewRows)) return Way::few;
+    if (count_rows(x) <= kernels::most_few_rows(tiles)) return Way::few;
     return tiles ? Way::tiles : Way::none;
   }
   const bool codes = all(fits_codes) && all([&](const at::Tensor&, const Factor& factor) {
@@ -252,7 +248,7 @@ std::optional<std::vector<at::Tensor>> by_kernel(const at::Tensor& x, std::span<
 // One by itself: beside others that no kernel takes with it, as codes beside numbers, it may have one of its own.
 at::Tensor product(const at::Tensor& x, const Factor& factor) {
   if (const Way way = way_of(x, {&factor, 1}); way != Way::none) return go(way, x, {&factor, 1})[0];
-  if (!fits(x, factor) || count_rows(x) > kFewRows) return many_rows(x, factor);
+  if (!fits(x, factor) || count_rows(x) > kernels::most_few_rows(false)) return many_rows(x, factor);
   return few_rows_by_columns(x.contiguous(), factor);
 }
 
@@ -329,7 +325,7 @@ at::Tensor linear_activated(const at::Tensor& x, const Factor& factor, Activatio
   }
   auto behind = post_operation(activation);
   bool fused = behind && fits(x, factor) && x.scalar_type() == at::kBFloat16 && multiplies_fast(at::kBFloat16) &&
-               weight.is_contiguous() && count_rows(x) > kFewRows;
+               weight.is_contiguous() && count_rows(x) > kernels::most_few_rows(false);
   auto product = fused ? pointwise_linear() : std::nullopt;
   if (!product) return activate(linears(x, {&factor, 1})[0], activation);
   tell(x, {&factor, 1});
