@@ -24,7 +24,7 @@ void CodeWriter::set(int64_t row, int64_t group, const uint8_t* codes, float sca
   } else {
     for (int64_t i = 0; i < 8; ++i) std::memcpy(to + i * 64, codes + i * 4, 4);
   }
-  if (coding_ == Coding::int8_rows) {
+  if (is_by_rows(coding_)) {
     store_one(Float32{}, scales_ + panel * panel_scale_bytes(coding_, groups_) + within * 4, scale);
   } else if (coding_ == Coding::int4_ranges) {
     set_half(row, group * 2, scale);

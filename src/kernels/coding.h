@@ -17,7 +17,10 @@ namespace nuri::kernels {
 // product of four neighbouring columns with 16 rows is one instruction where a processor has it (VNNI), and eight of
 // them are a matrix tile (AMX).
 enum class Coding : uint8_t {
-  int8_rows,    // (code - 128) * scale; [16] float32 scales a panel, one a row
+  int8_rows,  // (code - 128) * scale; [16] float32 scales a panel, one a row
+  // The same of a weight whose rows were rotated (kernels/rotation.h), so that no column stands out and one scale a row
+  // is enough; products rotate x likewise.
+  int8_rotated,
   int8_groups,  // (code - 128) * scale; [groups, 16] float16 scales a panel
   int4_groups,  // (code - 8) * scale; the same
   int4_ranges,  // code * scale + least; [groups, 2, 16] float16 a panel, the scales before the least numbers
@@ -38,6 +41,9 @@ constexpr int64_t kPanelRows = 16, kCodeGroup = 32;
 static constexpr bool is_four_bits(Coding coding) {
   return coding == Coding::int4_groups || coding == Coding::int4_ranges;
 }
+static constexpr bool is_by_rows(Coding coding) {
+  return coding == Coding::int8_rows || coding == Coding::int8_rotated;
+}
 // How many numbers of a panel may be far: of normally distributed ones, one in 20,000 is.
 static constexpr int64_t far_numbers(int64_t groups) { return 8 + groups / 4; }
 // What is taken off a code.
@@ -51,7 +57,7 @@ static constexpr int64_t group_code_bytes(Coding coding) {
   return kPanelRows * kCodeGroup / (is_four_bits(coding) ? 2 : 1);
 }
 static constexpr int64_t panel_scale_bytes(Coding coding, int64_t groups) {
-  if (coding == Coding::int8_rows) return kPanelRows * 4;
+  if (is_by_rows(coding)) return kPanelRows * 4;
   if (coding == Coding::bfloat12)
     return groups * kPanelRows + far_numbers(groups) * static_cast<int64_t>(sizeof(FarNumber));
   return groups * kPanelRows * (coding == Coding::int4_ranges ? 4 : 2);

@@ -15,6 +15,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/isa/bits.h"
 #include "kernels/isa/rounding.h"
+#include "kernels/rotation.h"
 
 namespace nuri::kernels {
 namespace {
@@ -44,7 +45,8 @@ using Line = CodeLine;
 Line line_at(Coding coding, const std::byte* scales, int64_t group, int64_t row) {
   const auto half = [&](int64_t i) { return load_one(Float16{}, scales + i * 2); };
   switch (coding) {
-    case Coding::int8_rows: {
+    case Coding::int8_rows:
+    case Coding::int8_rotated: {
       const float scale = load_one(Float32{}, scales + row * 4);
       return {scale, -128.0f * scale};
     }
@@ -76,6 +78,7 @@ void store_line(Coding coding, std::byte* scales, int64_t group, int64_t row, co
   const auto store_half = [&](int64_t i, float value) { store_one(Float16{}, scales + i * 2, value); };
   switch (coding) {
     case Coding::int8_rows:
+    case Coding::int8_rotated:
       return store_one(Float32{}, scales + row * 4, line.scale);
     case Coding::int8_groups:
     case Coding::int4_groups:
@@ -102,8 +105,15 @@ class RowRounder {
 
   void round(const void* from, Element type, const Panel& panel, int64_t row) {
     convert(from, type, x_.data(), Element::float32, k_);
-    if (!NURI_KERNEL(group_extents)({x_.data(), count_groups(k_), least_.data(), most_.data()})) complain();
-    if (coding_ == Coding::int8_rows && groups_ > 0) {
+    const auto finite = [&] {
+      return NURI_KERNEL(group_extents)({x_.data(), count_groups(k_), least_.data(), most_.data()});
+    };
+    if (!finite()) complain();
+    if (coding_ == Coding::int8_rotated) {
+      rotate(x_.data(), k_);
+      if (!finite()) complain();
+    }
+    if (is_by_rows(coding_) && groups_ > 0) {
       least_.assign(groups_, *std::min_element(least_.begin(), least_.end()));
       most_.assign(groups_, *std::max_element(most_.begin(), most_.end()));
     }
@@ -139,8 +149,8 @@ void check_sizes(const char* who, int64_t n, int64_t k) {
 }  // namespace
 
 std::string_view coding_name(Coding coding) {
-  constexpr std::array<std::string_view, 5> kNames{"int8_rows", "int8_groups", "int4_groups", "int4_ranges",
-                                                   "bfloat12"};
+  constexpr std::array<std::string_view, 6> kNames{"int8_rows",   "int8_rotated", "int8_groups",
+                                                   "int4_groups", "int4_ranges",  "bfloat12"};
   return kNames.at(static_cast<std::size_t>(coding));
 }
 
@@ -154,6 +164,7 @@ CodeLine line_of(Coding coding, float least, float most) {
   const float greatest = std::max(most, -least);
   switch (coding) {
     case Coding::int8_rows:
+    case Coding::int8_rotated:
       return {greatest / 127, -128 * (greatest / 127)};
     case Coding::int8_groups: {
       const float scale = as_half(greatest / 127);
@@ -212,6 +223,7 @@ void dequantize(Coding coding, int64_t n, int64_t k, const void* packed, int64_t
                                                 : static_cast<float>(code - code_offset(coding)) * line.scale;
       }
     }
+    if (coding == Coding::int8_rotated) rotate_back(rows, k);
   }
 }
 

@@ -27,7 +27,8 @@ void quantize(Coding coding, int64_t n, int64_t k, ConstRows w, void* packed);
 struct CodeLine {
   float scale, least;
 };
-// That of a group (of int8_rows: a row) whose numbers, and zero, lie in [least, most], as it is stored.
+// That of a group (with one scale a row: a row, of int8_rotated as it was rotated) whose numbers, and zero, lie in
+// [least, most], as it is stored.
 CodeLine line_of(Coding coding, float least, float most);
 
 // Rows [begin, end) of a packed weight [n, k] in float32, one after the other: what its codes mean.

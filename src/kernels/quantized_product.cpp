@@ -12,6 +12,7 @@
 #include "kernels/isa/jobs.h"
 #include "kernels/isa/quantized_blocks.h"
 #include "kernels/quantized.h"
+#include "kernels/rotation.h"
 
 namespace nuri::kernels {
 namespace {
@@ -21,22 +22,22 @@ static_assert(kCodedBlock == kBlockColumns);
 struct Functions {
   void (*round_rows)(const RoundedRows&, int64_t, int64_t);
   void (*product)(const QuantizedProduct&, int64_t, int64_t);
-  void (*round_blocks)(const BlockedRows&, int64_t, int64_t);
+  void (*round_group)(const BlockedRows&, int64_t, const ConstRows&);
   void (*blocked_product)(const BlockedProduct&, int64_t, int64_t);
 };
 
 Functions functions() {
   switch (active_isa()) {
     case Isa::amx:
-      return {vnni::round_rows, vnni::quantized_product, amx::round_blocks, amx::blocked_product};
+      return {vnni::round_rows, vnni::quantized_product, amx::round_group, amx::blocked_product};
     case Isa::avx512_vnni:
-      return {vnni::round_rows, vnni::quantized_product, vnni::round_blocks, vnni::blocked_product};
+      return {vnni::round_rows, vnni::quantized_product, vnni::round_group, vnni::blocked_product};
     case Isa::avx512:
-      return {avx512::round_rows, avx512::quantized_product, avx512::round_blocks, avx512::blocked_product};
+      return {avx512::round_rows, avx512::quantized_product, avx512::round_group, avx512::blocked_product};
     case Isa::avx2:
-      return {avx2::round_rows, avx2::quantized_product, avx2::round_blocks, avx2::blocked_product};
+      return {avx2::round_rows, avx2::quantized_product, avx2::round_group, avx2::blocked_product};
     default:
-      return {scalar::round_rows, scalar::quantized_product, scalar::round_blocks, scalar::blocked_product};
+      return {scalar::round_rows, scalar::quantized_product, scalar::round_group, scalar::blocked_product};
   }
 }
 
@@ -51,7 +52,7 @@ void check(int64_t m, int64_t k, const ConstRows& x, std::span<const QuantizedFa
   for (const QuantizedFactor& factor : factors) {
     check_with_gate("quantized_products", factor, [&](const QuantizedFactor& one) {
       if (one.n < 0 || (m > 1 && one.y.stride < one.n)) fail("y: found a stride that is shorter than a row");
-      for (Coding coding : {Coding::int8_rows, Coding::bfloat12})
+      for (Coding coding : {Coding::int8_rows, Coding::int8_rotated, Coding::bfloat12})
         if ((one.coding == coding) != (factors[0].coding == coding))
           fail(fmt::format("found {} beside another coding, for which x is rounded otherwise", coding_name(coding)));
     });
@@ -67,11 +68,21 @@ CodedFactor coded(const QuantizedFactor& factor, int64_t k, int64_t first) {
           codes + count_panels(factor.n) * count_groups(k) * group_code_bytes(factor.coding)};
 }
 
-void few_rows(const Functions& run, int64_t m, int64_t k, const ConstRows& x,
+// `x`, or its rows as `coding` has them, in memory of this thread's own.
+ConstRows rotated_for(Coding coding, int64_t m, int64_t k, const ConstRows& x) {
+  if (coding != Coding::int8_rotated) return x;
+  static thread_local Scratch scratch;
+  auto* const rotated = reinterpret_cast<float*>(scratch.of(m * k * static_cast<int64_t>(sizeof(float))));
+  rotate_rows(x, k, 0, m, rotated);
+  return {rotated, Element::float32, k};
+}
+
+void few_rows(const Functions& run, int64_t m, int64_t k, const ConstRows& given,
               std::span<const QuantizedFactor> factors) {
   const int64_t groups = count_groups(k);
+  const ConstRows x = rotated_for(factors[0].coding, m, k, given);
   static thread_local Scratch scratch;
-  RoundedRows rows{m, k, groups, x.data, x.type, x.stride, factors[0].coding == Coding::int8_rows, {}, {}, {}};
+  RoundedRows rows{m, k, groups, x.data, x.type, x.stride, is_by_rows(factors[0].coding), {}, {}, {}};
   std::byte* at = scratch.of(m * groups * (kCodeGroup + 4 + 4) + 64);
   rows.scales = reinterpret_cast<float*>(at);
   rows.sums = reinterpret_cast<int32_t*>(at + m * groups * 4);
@@ -94,20 +105,24 @@ void few_rows(const Functions& run, int64_t m, int64_t k, const ConstRows& x,
 // Rows [first, first + m) of x and y.
 void blocked_rows(const Functions& run, int64_t first, int64_t m, int64_t k, const ConstRows& x,
                   std::span<const QuantizedFactor> factors) {
-  BlockedRows rows{m, k, row_of(x.data, first, x.stride, x.type), x.type, x.stride, {}, {}, {}};
-  const int64_t codes = rows.groups() * 16 * count_steps(k) * kStepColumns,
-                blocks = rows.groups() * 16 * count_blocks(k);
+  const Coding coding = factors[0].coding;
+  BlockedRows rows{m, k, is_by_rows(coding), {}, {}, {}};
+  const int64_t codes = rows.groups() * 16 * count_steps(k) * kStepColumns, blocks = rows.groups() * 16 * rows.scaled();
   static thread_local Scratch scratch;
   std::byte* at = scratch.of(codes + blocks * 8);
   rows.codes = reinterpret_cast<int8_t*>(at);
   rows.scales = reinterpret_cast<float*>(at + codes);
   rows.sums = reinterpret_cast<int32_t*>(at + codes + blocks * 4);
-  parallel_for(0, rows.groups(), std::max<int64_t>(1, kLeastWork / (16 * k)),
-               [&](int64_t begin, int64_t end) { run.round_blocks(rows, begin, end); });
+  parallel_for(0, rows.groups(), std::max<int64_t>(1, kLeastWork / (16 * k)), [&](int64_t begin, int64_t end) {
+    for (int64_t group = begin; group < end; ++group) {
+      const ConstRows given{row_of(x.data, first + group * 16, x.stride, x.type), x.type, x.stride};
+      run.round_group(rows, group, rotated_for(coding, rows.in_group(group), k, given));
+    }
+  });
 
   over_factors(factors, kSlabRows, 1, [&](const QuantizedFactor& factor, int64_t begin, int64_t end) {
     static thread_local Scratch own;
-    auto* totals = reinterpret_cast<float*>(own.of(rows.groups() * 16 * kSlabRows * 4));
+    void* const totals = own.of(rows.totals(end - begin) * 4);
     run_behind_gate(
         factor, m, kSlabRows, begin, end,
         [&](const QuantizedFactor& one) -> BlockedProduct {

@@ -19,20 +19,22 @@ struct QuantizedFactor {
   const QuantizedFactor* gate = nullptr;
 };
 
-// Up to so many rows of x, each is rounded by groups of 32 columns, or with int8_rows whole, and multiplied by the
-// weight's codes as they are, which come from memory once for up to 8 rows of x.
+// Where the weight has one scale a row (int8_rows, int8_rotated), so has each row of x: a product of codes is exact.
+//
+// Else up to so many rows of x are rounded by groups of 32 columns, each, and multiplied by the weight's codes as they
+// are, which come from memory once for up to 8 rows of x.
 constexpr int64_t kCodedFewRows = 16;
-// More rows are rounded by blocks of so many columns, and so is the weight, unless it is int8_rows, from its own codes
-// to 8 bits with one scale a row and block: once for 1024 rows of x. The second rounding moves a number by at most
-// 1/254 of its block's greatest.
+// More rows are rounded by blocks of so many columns, and so is the weight from its own codes to 8 bits with one scale
+// a row and block: once for 1024 rows of x. The second rounding moves a number by at most 1/254 of its block's
+// greatest.
 constexpr int64_t kCodedBlock = 512;
 
 // For each factor y[m, n] = sum_k x[m, k] w[n, k] and its epilogue. Rows of x are rounded to 8 bits first, each by
 // itself, as told above; products of codes are summed exactly, groups or blocks of them in float32. Parallel over the
 // rows of all weights together; the result depends neither on the number of threads nor, but for the two ways above, on
 // what other rows x has. A number that is not finite spoils its group, block or row, and so the result. Throws
-// Error(internal) for no column or more than 65,536, strides shorter than a row, int8_rows or bfloat12 beside other
-// codings, and what bfloat12_multiplies does not take.
+// Error(internal) for no column or more than 65,536, strides shorter than a row, int8_rows, int8_rotated or bfloat12
+// beside other codings, and what bfloat12_multiplies does not take.
 void quantized_products(int64_t m, int64_t k, ConstRows x, std::span<const QuantizedFactor> factors);
 
 }  // namespace nuri::kernels

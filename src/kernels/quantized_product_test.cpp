@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "kernels/quantized.h"
+#include "kernels/rotation.h"
 #include "kernels/test_support.h"
 
 namespace nuri::kernels {
@@ -15,7 +16,8 @@ namespace {
 using QuantizedProducts = EveryIsa;
 INSTANTIATE_TEST_SUITE_P(Kernels, QuantizedProducts, testing::ValuesIn(supported_isas()), isa_test_name);
 
-constexpr Coding kCodings[] = {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges};
+constexpr Coding kCodings[] = {Coding::int8_rows, Coding::int8_rotated, Coding::int8_groups, Coding::int4_groups,
+                               Coding::int4_ranges};
 
 struct Weight {
   Coding coding;
@@ -37,23 +39,27 @@ Weight make_weight(Coding coding, int64_t n, int64_t k, CounterRandom& random) {
 
 // Columns of x that share a scale: see the header.
 int64_t shared_columns(int64_t m, int64_t k, Coding coding) {
-  if (m > kCodedFewRows) return kCodedBlock;
-  return coding == Coding::int8_rows ? k : kCodeGroup;
+  if (is_by_rows(coding)) return k;
+  return m > kCodedFewRows ? kCodedBlock : kCodeGroup;
 }
 
 // x rounded as the header tells, by arithmetic.
-std::vector<double> rounded(const Buffer& x, int64_t m, int64_t k, int64_t stride, int64_t shared) {
+std::vector<double> rounded(const Buffer& x, int64_t m, int64_t k, int64_t stride, Coding coding) {
+  const int64_t shared = shared_columns(m, k, coding);
   std::vector<double> result(static_cast<size_t>(m * k));
+  std::vector<float> numbers(static_cast<size_t>(k));
   for (int64_t row = 0; row < m; ++row) {
+    for (int64_t i = 0; i < k; ++i) numbers[static_cast<size_t>(i)] = static_cast<float>(x.get(row * stride + i));
+    if (coding == Coding::int8_rotated) rotate(numbers.data(), k);
     for (int64_t begin = 0; begin < k; begin += shared) {
-      const int64_t end = std::min(k, begin + shared);
-      double most = 0;
-      for (int64_t i = begin; i < end; ++i) most = std::max(most, std::abs(x.get(row * stride + i)));
-      const float inverse = most > 0 ? 127.0f / static_cast<float>(most) : 0.0f;
-      for (int64_t i = begin; i < end; ++i)
-        result[static_cast<size_t>(row * k + i)] =
-            std::nearbyint(static_cast<float>(x.get(row * stride + i)) * inverse) * most / 127;
+      const auto first = numbers.begin() + begin, last = numbers.begin() + std::min(k, begin + shared);
+      float most = 0;
+      for (auto number = first; number < last; ++number) most = std::max(most, std::abs(*number));
+      const float inverse = most > 0 ? 127.0f / most : 0.0f;
+      for (auto number = first; number < last; ++number) *number = std::nearbyint(*number * inverse) * (most / 127);
     }
+    if (coding == Coding::int8_rotated) rotate_back(numbers.data(), k);
+    std::copy(numbers.begin(), numbers.end(), result.begin() + row * k);
   }
   return result;
 }
@@ -61,7 +67,7 @@ std::vector<double> rounded(const Buffer& x, int64_t m, int64_t k, int64_t strid
 // How far each number of a weight may be from the one that a product of many rows sees in its place.
 std::vector<double> seen_apart(const Weight& w, int64_t k) {
   std::vector<double> result(w.numbers.size());
-  if (w.coding == Coding::int8_rows) return result;
+  if (is_by_rows(w.coding)) return result;
   for (int64_t row = 0; row < w.n; ++row) {
     for (int64_t begin = 0; begin < k; begin += kCodedBlock) {
       const auto first = w.numbers.begin() + row * k + begin;
@@ -96,7 +102,7 @@ void check(const Case& c, uint64_t seed) {
                                {y.data(), c.y, c.n + c.spare},
                                {{c.bias ? bias.data() : nullptr, Element::bfloat16}}};
   quantized_products(c.m, c.k, {x.data(), c.x, c.k + c.spare}, {&factor, 1});
-  const std::vector<double> seen = rounded(x, c.m, c.k, c.k + c.spare, shared_columns(c.m, c.k, c.coding));
+  const std::vector<double> seen = rounded(x, c.m, c.k, c.k + c.spare, c.coding);
   const std::vector<double> apart = c.m > kCodedFewRows ? seen_apart(w, c.k) : std::vector<double>(w.numbers.size());
   const double unit = c.y == Element::float32 ? 0 : c.y == Element::float16 ? 0x1p-11 : 0x1p-8;
   for (int64_t m = 0; m < c.m; ++m) {

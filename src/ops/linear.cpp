@@ -194,9 +194,16 @@ bool fits_codes(const at::Tensor& x, const Factor& factor) {
 // Codings that one call of quantized_products takes together.
 int kind_of(const Factor& factor) {
   if (!factor.packed) return 0;
-  return factor.packed->coding == kernels::Coding::int8_rows  ? 1
-         : factor.packed->coding == kernels::Coding::bfloat12 ? 2
-                                                              : 3;
+  switch (factor.packed->coding) {
+    case kernels::Coding::int8_rows:
+      return 1;
+    case kernels::Coding::int8_rotated:
+      return 2;
+    case kernels::Coding::bfloat12:
+      return 3;
+    default:
+      return 4;
+  }
 }
 
 at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {

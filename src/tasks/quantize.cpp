@@ -45,7 +45,7 @@ std::vector<Kept> parse_keep(const std::vector<std::string>& texts) {
     std::string kind = equals == std::string::npos ? "" : text.substr(equals + 1);
     if (equals == 0 || (kind != "bf16" && kind != "int8"))
       throw Error(ErrorKind::usage, fmt::format("--keep: found {}, expected PATTERN=bf16 or PATTERN=int8", text));
-    auto coding = kind == "int8" ? std::optional(kernels::Coding::int8_groups) : std::nullopt;
+    auto coding = kind == "int8" ? std::optional(kernels::Coding::int8_rotated) : std::nullopt;
     list.push_back({text, text.substr(0, equals), coding});
   }
   return list;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/code_writer.h"
+#include "kernels/quantized.h"
 #include "weights/packing.h"
 
 namespace nuri {
@@ -53,8 +54,9 @@ CodeLine best_line(Coding coding, const float* x, const float* weights, int64_t 
 }
 
 at::Tensor checked(const at::Tensor& numbers, Coding coding) {
-  if (coding == Coding::int8_rows)
-    throw Error(ErrorKind::internal, "calibrated rounding: found int8_rows, expected a coding in groups");
+  if (kernels::is_by_rows(coding))
+    throw Error(ErrorKind::internal, fmt::format("calibrated rounding: found {}, expected a coding in groups",
+                                                 kernels::coding_name(coding)));
   at::Tensor w = numbers.to(at::kFloat).contiguous();
   if (!at::isfinite(w).all().item<bool>())
     throw Error(ErrorKind::format, "quantize: found a number that is not finite, expected finite ones");

@@ -33,7 +33,7 @@ std::optional<kernels::Coding> usual_coding(std::string_view name, kernels::Codi
   // An embedding may stand in front of the words and behind them.
   const bool delicate =
       holds("lm_head") || holds("embed") || holds("shared.weight") || holds("router") || holds("mlp.gate.");
-  return delicate && kernels::is_four_bits(coding) ? kernels::Coding::int8_groups : coding;
+  return delicate && kernels::is_four_bits(coding) ? kernels::Coding::int8_rotated : coding;
 }
 
 std::string_view name_of(kernels::Coding coding) { return kernels::coding_name(coding); }

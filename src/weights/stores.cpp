@@ -340,8 +340,9 @@ std::optional<WeightStore::Codes> CheckpointStore::codes_of_part(const std::stri
 
 std::optional<kernels::Coding> asked_coding(const LoadOptions& options, const std::string& name) {
   auto coding = options.coding ? usual_coding(name, *options.coding) : std::nullopt;
-  const bool by_rows = coding == kernels::Coding::int8_groups && options.weight_only_device();
-  return by_rows ? kernels::Coding::int8_rows : coding;
+  // libtorch's operators take rows as they are.
+  const bool as_they_are = coding == kernels::Coding::int8_rotated && options.weight_only_device();
+  return as_they_are ? kernels::Coding::int8_rows : coding;
 }
 
 std::optional<kernels::Coding> CheckpointStore::coding(const std::string& name) const {

@@ -146,23 +146,27 @@ struct ShortProduct : CodedFactor {
   const float* x;  // in passes as of RoundedRows, of M rows: [whole groups of columns, M], zeros behind column k
 };
 
-#define NURI_DECLARE_KERNELS(set)                                                                       \
-  namespace set {                                                                                       \
-  void convert(const void* from, Element from_type, void* to, Element to_type, int64_t count);          \
-  /* x: [m, k] of any type; packed: m * packed_length(k) */                                             \
-  void pack_few_rows(const void* x, Element type, int64_t stride, int64_t m, int64_t k, float* packed); \
-  /* columns [begin, end) of y */                                                                       \
-  void few_rows(const FewRows& job, int64_t begin, int64_t end);                                        \
-  void column_sums(const ColumnSums& job);                                                              \
-  void paged_head(const PagedHead& job);                                                                \
-  /* x: [dim] -> codes of 8 bits: [dim] */                                                              \
-  void code_row(const float* x, int64_t dim, int8_t* codes, float* scale);                              \
-  void silu_gate(const void* gate, const void* up, void* out, Element type, int64_t count);             \
-  void quick_gelu(const void* x, void* out, Element type, int64_t count);                               \
-  void weighted_bytes(const WeightedBytes& job);                                                        \
-  void round_rows(const RoundedRows& job, int64_t begin, int64_t end);             /* passes */         \
-  void quantized_product(const QuantizedProduct& job, int64_t begin, int64_t end); /* panels of w */    \
-  void short_product(const ShortProduct& job, int64_t begin, int64_t end);         /* likewise */       \
+// The columns of one rotation (kernels/rotation.h).
+constexpr int64_t kRotatedColumns = 256;
+
+#define NURI_DECLARE_KERNELS(set)                                                                          \
+  namespace set {                                                                                          \
+  void convert(const void* from, Element from_type, void* to, Element to_type, int64_t count);             \
+  /* x: [m, k] of any type; packed: m * packed_length(k) */                                                \
+  void pack_few_rows(const void* x, Element type, int64_t stride, int64_t m, int64_t k, float* packed);    \
+  /* columns [begin, end) of y */                                                                          \
+  void few_rows(const FewRows& job, int64_t begin, int64_t end);                                           \
+  void column_sums(const ColumnSums& job);                                                                 \
+  void paged_head(const PagedHead& job);                                                                   \
+  /* x: [dim] -> codes of 8 bits: [dim] */                                                                 \
+  void code_row(const float* x, int64_t dim, int8_t* codes, float* scale);                                 \
+  void silu_gate(const void* gate, const void* up, void* out, Element type, int64_t count);                \
+  void quick_gelu(const void* x, void* out, Element type, int64_t count);                                  \
+  void weighted_bytes(const WeightedBytes& job);                                                           \
+  void rotate_block(float* x);                                                     /* [kRotatedColumns] */ \
+  void round_rows(const RoundedRows& job, int64_t begin, int64_t end);             /* passes */            \
+  void quantized_product(const QuantizedProduct& job, int64_t begin, int64_t end); /* panels of w */       \
+  void short_product(const ShortProduct& job, int64_t begin, int64_t end);         /* likewise */          \
   }
 NURI_DECLARE_KERNELS(scalar)
 NURI_DECLARE_KERNELS(avx2)

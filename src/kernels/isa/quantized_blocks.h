@@ -10,33 +10,46 @@ namespace nuri::kernels {
 
 constexpr int64_t kBlockColumns = 512, kSlabRows = 32, kStepColumns = 64;
 constexpr int64_t kMostBlockedRows = 1024;  // of x at a time
+constexpr int64_t kKeptCodes = 1 << 20;
 
 static constexpr int64_t count_blocks(int64_t k) { return (k + kBlockColumns - 1) / kBlockColumns; }
 static constexpr int64_t count_steps(int64_t k) { return (k + kStepColumns - 1) / kStepColumns; }
 
-// Rows of x [m, k], each rounded to 8 bits with one scale a block. Groups of 16 rows, of each: codes [steps of 64
-// columns, 16, 64], scales and -128 times the sums of the codes [blocks, 16]. There is an even number of groups; rows
-// and columns that x does not have are zeros.
+// Rows of x [m, k], each rounded to 8 bits with one scale a block, or with `whole_rows` one a row. Groups of 16 rows,
+// of each: codes [steps of 64 columns, 16, 64], scales and -128 times the sums of the codes [scaled, 16]. There is an
+// even number of groups; rows and columns that x does not have are zeros.
 struct BlockedRows {
   int64_t m, k;
-  const void* x;
-  Element type;
-  int64_t stride;
+  bool whole_rows;
   int8_t* codes;
   float* scales;
   int32_t* sums;
   int64_t groups() const { return (m + kSlabRows - 1) / kSlabRows * 2; }
+  int64_t in_group(int64_t group) const { return m - group * 16 < 16 ? (m > group * 16 ? m - group * 16 : 0) : 16; }
+  int64_t scaled() const { return whole_rows ? 1 : count_blocks(k); }
+  // Whose codes stay in the second-level cache, of which they take half.
+  int64_t kept_blocks() const {
+    const int64_t kept = kKeptCodes / (groups() * 16 * kBlockColumns);
+    return kept > 1 ? kept : 1;
+  }
+  // Of a product with `slabs` slabs.
+  int64_t totals(int64_t slabs) const {
+    return groups() * 16 * kSlabRows * (kept_blocks() < count_blocks(k) ? slabs : 1);
+  }
 };
 
 struct BlockedProduct : CodedFactor {
   BlockedRows rows;
-  float* totals;  // [whole groups of x, 32] of this thread's own, at the beginning of a cache line
+  // Sums of blocks of this thread's own, in float32, or with whole rows in int32: [slabs, whole groups of x, 32], where
+  // all blocks are kept of one slab at a time. At the beginning of a cache line.
+  void* totals;
 };
 
-#define NURI_DECLARE_KERNELS(set)                                                                   \
-  namespace set {                                                                                   \
-  void round_blocks(const BlockedRows& job, int64_t begin, int64_t end);       /* groups of rows */ \
-  void blocked_product(const BlockedProduct& job, int64_t begin, int64_t end); /* 32 rows of w */   \
+#define NURI_DECLARE_KERNELS(set)                                                                 \
+  namespace set {                                                                                 \
+  /* x: the rows of one group */                                                                  \
+  void round_group(const BlockedRows& job, int64_t group, const ConstRows& x);                    \
+  void blocked_product(const BlockedProduct& job, int64_t begin, int64_t end); /* 32 rows of w */ \
   }
 NURI_DECLARE_KERNELS(scalar)
 NURI_DECLARE_KERNELS(avx2)

@@ -30,6 +30,11 @@ inline Vec div(Vec a, Vec b) { return _mm256_div_ps(a, b); }
 inline Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
 inline Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
 inline Vec round(Vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+template <int kDistance>
+inline Vec swapped(Vec a) {
+  if constexpr (kDistance == 4) return _mm256_permute2f128_ps(a, a, 1);
+  return _mm256_permute_ps(a, kDistance == 1 ? 0xB1 : 0x4E);
+}
 inline Vec scale_by_power(Vec value, Vec n) {
   // A NaN in `n` converts to the sign bit alone, which the shift drops.
   const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);

@@ -39,6 +39,11 @@ inline Vec div(Vec a, Vec b) { return _mm512_div_ps(a, b); }
 inline Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
 inline Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
 inline Vec round(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+template <int kDistance>
+inline Vec swapped(Vec a) {
+  if constexpr (kDistance >= 4) return _mm512_shuffle_f32x4(a, a, kDistance == 4 ? 0xB1 : 0x4E);
+  return _mm512_permute_ps(a, kDistance == 1 ? 0xB1 : 0x4E);
+}
 inline Vec scale_by_power(Vec value, Vec n) { return _mm512_scalef_ps(value, n); }
 inline Vec zero_where_less(Vec value, Vec x, Vec bound) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, bound, _CMP_NLT_UQ), value);

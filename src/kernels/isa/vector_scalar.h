@@ -50,6 +50,11 @@ inline Vec max(Vec a, Vec b) {
 inline Vec round(Vec a) {
   return each([&](int i) { return __builtin_rintf(a.lane[i]); });
 }
+// Lane i becomes that of i ^ kDistance.
+template <int kDistance>
+inline Vec swapped(Vec a) {
+  return each([&](int i) { return a.lane[i ^ kDistance]; });
+}
 // value * 2^n, n a whole number that keeps the result normal.
 inline Vec scale_by_power(Vec value, Vec n) {
   return each([&](int i) {

@@ -1,0 +1,4 @@
+#include "kernels/isa/jobs.h"
+#include "kernels/isa/vector_scalar.h"
+
+#include "kernels/isa/rotation.inc"
