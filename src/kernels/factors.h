@@ -67,7 +67,7 @@ void run_behind_gate(const Factor& factor, int64_t m, int64_t rows, int64_t begi
   auto job = job_of(factor);
   if (!factor.gate) return run(job, begin, end);
   // So that what they give stays in the second-level cache; and for few rows, long runs of memory.
-  const int64_t columns = m <= 16 ? 1024 : 128;
+  const int64_t columns = m <= 16 ? 1024 : 256;
   static thread_local Scratch scratch;
   auto* const found = reinterpret_cast<float*>(scratch.of(m * columns * static_cast<int64_t>(sizeof(float))));
   auto gate = job_of(*factor.gate);

@@ -122,7 +122,7 @@ void blocked_rows(const Functions& run, int64_t first, int64_t m, int64_t k, con
 
   over_factors(factors, kSlabRows, 1, [&](const QuantizedFactor& factor, int64_t begin, int64_t end) {
     static thread_local Scratch own;
-    void* const totals = own.of(rows.totals(end - begin) * 4);
+    void* const totals = own.of(rows.summed_slabs() * rows.groups() * 16 * kSlabRows * 4);
     run_behind_gate(
         factor, m, kSlabRows, begin, end,
         [&](const QuantizedFactor& one) -> BlockedProduct {

@@ -119,13 +119,15 @@ TEST(Linear, ViewsAndEmptyInputsWork) {
 // Rows of x are rounded to 8 bits: a code is at most half a step of 1/127 off.
 TEST(Linear, PackedWeightsMultiplyAsTheirNumbers) {
   using kernels::Coding;
-  for (Coding coding :
-       {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges, Coding::bfloat12})
+  for (Coding coding : {Coding::int8_rows, Coding::int8_rotated, Coding::int8_groups, Coding::int4_groups,
+                        Coding::int4_ranges, Coding::bfloat12})
     for (at::ScalarType type : {at::kFloat, at::kBFloat16})
       for (int64_t rows : {1, 9, 40}) {
         at::manual_seed(rows);
-        at::Tensor x = at::randn({2, rows, 70}).to(type), bias = at::randn({129}).to(type);
-        auto wide = pack(at::randn({129, 70}).to(type), coding), narrow = pack(at::randn({3, 70}).to(type), coding);
+        constexpr int64_t kWidth = 270;  // so that a rotation does something
+        at::Tensor x = at::randn({2, rows, kWidth}).to(type), bias = at::randn({129}).to(type);
+        auto wide = pack(at::randn({129, kWidth}).to(type), coding);
+        auto narrow = pack(at::randn({3, kWidth}).to(type), coding);
         const std::vector<Factor> factors{{{}, bias, wide}, {{}, {}, narrow}};
         auto found = ops::linears(x, factors);
         ASSERT_EQ(found.size(), 2u);
@@ -170,14 +172,14 @@ TEST(Linear, CodesBesideNumbersAreEachAlone) {
     for (int64_t rows : {1, 9, 40}) {
       at::Tensor x = at::randn({rows, 64}).to(type), weight = at::randn({96, 64}).to(type);
       std::vector<Factor> factors{{weight, {}}};
-      for (kernels::Coding coding :
-           {kernels::Coding::bfloat12, kernels::Coding::int8_groups, kernels::Coding::int8_rows})
+      for (kernels::Coding coding : {kernels::Coding::bfloat12, kernels::Coding::int8_rotated,
+                                     kernels::Coding::int8_groups, kernels::Coding::int8_rows})
         factors.push_back({{}, {}, pack(weight, coding)});
       auto found = ops::linears(x, factors);
       ASSERT_EQ(found.size(), factors.size());
       for (size_t i = 0; i < factors.size(); ++i)
         EXPECT_TRUE(at::equal(found[i], ops::linears(x, {&factors[i], 1})[0])) << i << " " << rows << " " << type;
-      EXPECT_LT(relative_error(found[3], found[0]), 3e-2);
+      EXPECT_LT(relative_error(found[4], found[0]), 3e-2);
     }
 }
 

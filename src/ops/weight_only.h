@@ -21,7 +21,7 @@ struct WeightOnly {
 // The packed weight, whose bytes lie on the CPU, in that form on `device`. The codes stay what they are, and so do the
 // scales of rows; those of groups, float16 with 11 bits, become bfloat16 with 8, so that a number is off by up to
 // 2^-9 * (8 * scale + |zero|), a 64th of a step of its codes where the group lies around 0. Null where libtorch has no
-// such form: for 8 bits in groups, and for 4 bits unless 16 divides N and 32 divides K.
+// such form: for 8 bits in groups or rotated, and for 4 bits unless 16 divides N and 32 divides K.
 std::shared_ptr<const PackedWeight> to_weight_only(const PackedWeight& weight, at::Device device);
 
 // x [..., K] of any floating type times the weight transposed, plus bias [N] or none -> [..., N] in x's type. 4 bits

@@ -21,7 +21,7 @@ struct InspectRequest {
 //   context_length, kv_bytes_per_token, kv_bytes_per_token_int8 (--cache int8), flops_per_token   null unless the
 //                                                    model continues a text
 //   flops_per_picture, tokens_per_picture   null without a picture encoder; tokens null where none enter a text
-//   codes {int8_groups {matrices, parameters, bytes}, ...}   of weights that lie in codes: how many, and their bytes
+//   codes {int8_rotated {matrices, parameters, bytes}, ...}   of weights that lie in codes: how many, and their bytes
 //   memory {weights, available, limit, fits, context_that_fits}   bytes, and positions (null without a context)
 //   assumed [...]   defaults of what the configuration leaves out
 // FLOPs are those of matrix products, two for each multiplication with its addition: of one decoded token at an empty

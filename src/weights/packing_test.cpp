@@ -9,12 +9,12 @@ namespace {
 using kernels::Coding;
 
 TEST(Packing, WhichMatricesArePacked) {
-  for (Coding coding : {Coding::int4_ranges, Coding::int8_groups}) {
+  for (Coding coding : {Coding::int4_ranges, Coding::int8_rotated}) {
     for (const char* name : {"model.layers.0.mlp.up_proj.weight", "model.layers.3.mlp.experts.gate_up_proj"})
       EXPECT_EQ(usual_coding(name, coding), coding) << name;
     for (const char* name : {"lm_head.weight", "model.embed_tokens.weight", "shared.weight",
                              "model.layers.0.mlp.gate.weight", "model.layers.0.feed_forward.router.weight"})
-      EXPECT_EQ(usual_coding(name, coding), Coding::int8_groups) << name;
+      EXPECT_EQ(usual_coding(name, coding), Coding::int8_rotated) << name;
     for (const char* name : {"vision_tower.layers.0.mlp.fc1.weight", "visual.blocks.0.mlp.up_proj.weight"})
       EXPECT_EQ(usual_coding(name, coding), std::nullopt) << name;
   }

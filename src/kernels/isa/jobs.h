@@ -87,8 +87,8 @@ struct TileProduct : Result {
   const uint8_t *codes, *exponents;  // of the first panel, and what follows them there
   float* sums;                       // kTileSums of this thread's own, at the beginning of a cache line
 };
-// A block of y that stays in the second-level cache while a block of k passes by: groups of rows, 32 columns each.
-constexpr int64_t kTileGroups = 34, kTileColumns = 4, kTileSums = kTileGroups * kTileColumns * kTileRows * kTileStep;
+// A block of y: groups of rows, 32 columns each.
+constexpr int64_t kTileGroups = 34, kTileColumns = 8, kTileSums = kTileGroups * kTileColumns * kTileRows * kTileStep;
 
 // A head of bfloat16 as TileHead and TileHeadShape (kernels/tile_attention.h) have it.
 constexpr int64_t kMostTileWidth = 256;

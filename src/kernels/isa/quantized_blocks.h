@@ -10,7 +10,7 @@ namespace nuri::kernels {
 
 constexpr int64_t kBlockColumns = 512, kSlabRows = 32, kStepColumns = 64;
 constexpr int64_t kMostBlockedRows = 1024;  // of x at a time
-constexpr int64_t kKeptCodes = 1 << 20;
+constexpr int64_t kKeptCodes = 1 << 20, kPassingSlabs = 8;
 
 static constexpr int64_t count_blocks(int64_t k) { return (k + kBlockColumns - 1) / kBlockColumns; }
 static constexpr int64_t count_steps(int64_t k) { return (k + kStepColumns - 1) / kStepColumns; }
@@ -32,16 +32,14 @@ struct BlockedRows {
     const int64_t kept = kKeptCodes / (groups() * 16 * kBlockColumns);
     return kept > 1 ? kept : 1;
   }
-  // Of a product with `slabs` slabs.
-  int64_t totals(int64_t slabs) const {
-    return groups() * 16 * kSlabRows * (kept_blocks() < count_blocks(k) ? slabs : 1);
-  }
+  // Of so many slabs their sums are held at a time.
+  int64_t summed_slabs() const { return kept_blocks() < count_blocks(k) ? kPassingSlabs : 1; }
 };
 
 struct BlockedProduct : CodedFactor {
   BlockedRows rows;
-  // Sums of blocks of this thread's own, in float32, or with whole rows in int32: [slabs, whole groups of x, 32], where
-  // all blocks are kept of one slab at a time. At the beginning of a cache line.
+  // Sums of blocks of this thread's own, in float32, or with whole rows in int32: [summed slabs, whole groups of x,
+  // 32], at the beginning of a cache line.
   void* totals;
 };
 

@@ -1,3 +1,4 @@
+#include "kernels/isa/fetch_ahead.h"
 #include "kernels/isa/octet_avx512.h"
 #include "kernels/isa/tiles_amx.h"
 
@@ -10,13 +11,14 @@
 // product is therefore a tile of y the other way round: 16 columns of y in its rows.
 //
 // What bounds it is the way of the weight from memory: of 32 rows a short block of k is copied to where its tiles stay
-// in the first-level cache, while the next one is fetched, and multiplied by all rows of x that fit the second-level
-// cache.
+// in the first-level cache, while the next one is fetched, and multiplied by all rows of x; of these a part of k stays
+// in the second-level cache, beyond which reading is five times slower, while many rows of the weight pass by.
 
 namespace nuri::kernels::amx {
 namespace {
 
-constexpr int64_t kSteps = 8;  // of 32 columns in a block of k: 16 KiB of the weight
+constexpr int64_t kSteps = 8;         // of 32 columns in a block of k: 16 KiB of the weight
+constexpr int64_t kKeptTiles = 1024;  // 1 MiB of x
 
 // 32 rows of the weight, `steps` times 32 columns of each.
 struct Panel {
@@ -32,16 +34,9 @@ struct Panel {
     return job->exponents + panel(half) * panel_scale_bytes(Coding::bfloat12, job->k / kCodeGroup);
   }
 
-  // To the cache the rows [begin, end) of one step, or as large a part of their codes.
-  void prefetch(int64_t step, int64_t begin, int64_t end) const {
-    if (!job->w) {
-      constexpr int64_t kLines = group_code_bytes(Coding::bfloat12) / 64;
-      for (int64_t line = kLines * begin / 16; line < kLines * end / 16; ++line)
-        _mm_prefetch(reinterpret_cast<const char*>(codes(line / kLines, step) + line % kLines * 64), _MM_HINT_T0);
-      return;
-    }
-    for (int64_t i = begin; i < end; ++i)
-      _mm_prefetch(reinterpret_cast<const char*>(rows() + i * job->w_stride + step * kTileStep), _MM_HINT_T0);
+  Runs runs() const {
+    if (job->w) return {rows(), kTileStep, steps * kTileStep * 2, job->w_stride * 2};
+    return {codes(0, 0), 2, steps * group_code_bytes(Coding::bfloat12), codes(1, 0) - codes(0, 0)};
   }
   // As tiles, [steps][2]. In memory the rows of a tile may all fall on one set of the first-level cache.
   void copy(uint16_t* tiles) const {
@@ -101,28 +96,82 @@ inline void finish_tiles(const TileProduct& job, const float* sums, int64_t m, i
   });
 }
 
-// Which part of the product a thread is at: groups of rows, columns of y, steps of k.
-struct Place {
-  int64_t group, groups, column, columns, step, steps;
-};
-
-Panel panel_at(const TileProduct& job, const Place& at, int64_t column) {
-  return {&job, (at.column + column) * kTileStep, at.step, at.steps};
+// Blocks of nearly equal size, none larger than `most`.
+int64_t even_size(int64_t whole, int64_t most) {
+  const int64_t blocks = (whole + most - 1) / most;
+  return (whole + blocks - 1) / blocks;
 }
 
-// sums [groups] (+)= the panel of one 32 columns times all groups.
-void multiply_panel(const TileProduct& job, const Place& at, int64_t column, const Panel& next) {
+// Which part of the product a thread is at: groups of rows; among so many steps of k, and 32 columns of y that pass by
+// them, these.
+struct Place {
+  int64_t group, groups;
+  int64_t first_step, last_step, first_column, last_column;
+  int64_t step, steps, column;
+};
+
+// The order of a thread's work.
+struct Order {
+  int64_t begin, end, all_groups, all_steps;
+
+  Place at_group(int64_t group) const {
+    Place at{};
+    at.group = group;
+    at.groups = least(even_size(all_groups, kTileGroups), all_groups - group);
+    return at_columns(at, begin);
+  }
+  Place at_columns(Place at, int64_t column) const {
+    at.first_column = column;
+    at.last_column = least(column + kTileColumns, end);
+    return at_steps(at, 0);
+  }
+  Place at_steps(Place at, int64_t step) const {
+    at.first_step = step;
+    at.last_step = least(step + kept(at), all_steps);
+    return at_column(at, at.first_column);
+  }
+  Place at_column(Place at, int64_t column) const {
+    at.column = column;
+    return at_step(at, at.first_step);
+  }
+  Place at_step(Place at, int64_t step) const {
+    at.step = step;
+    at.steps = least(even_size(at.last_step - at.first_step, kSteps), at.last_step - step);
+    return at;
+  }
+  // Steps of which x stays in the second-level cache.
+  int64_t kept(const Place& at) const { return even_size(all_steps, kKeptTiles / at.groups); }
+  bool sums_stay(const Place& at) const { return kept(at) == all_steps; }
+
+  // False: there is nothing behind it.
+  bool advance(Place& at) const {
+    if (at.step + at.steps < at.last_step) {
+      at = at_step(at, at.step + at.steps);
+    } else if (at.column + 1 < at.last_column) {
+      at = at_column(at, at.column + 1);
+    } else if (at.last_step < all_steps) {
+      at = at_steps(at, at.last_step);
+    } else if (at.last_column < end) {
+      at = at_columns(at, at.last_column);
+    } else {
+      if (at.group + at.groups >= all_groups) return false;
+      at = at_group(at.group + at.groups);
+    }
+    return true;
+  }
+};
+
+Panel panel_at(const TileProduct& job, const Place& at) { return {&job, at.column * kTileStep, at.step, at.steps}; }
+
+// sums [groups][2] (+)= the panel times all groups; in the meantime the next panel comes from memory.
+void multiply_panel(const TileProduct& job, const Place& at, float* sums, const Runs& next) {
   alignas(64) uint16_t w[kSteps * 2 * kTileNumbers];
-  panel_at(job, at, column).copy(w);
+  panel_at(job, at).copy(w);
   const int64_t x_group = kTileRows * job.k, pairs = (at.groups + 1) / 2;
   const uint16_t* x = halves(job.x) + at.group * x_group + at.step * kTileNumbers;
-  float* sums = job.sums + column * at.groups * 2 * kTileFloats;
+  FetchAhead ahead(next, pairs * at.steps);
+  const auto fetch = [&](int64_t) { ahead.step(); };
   for (int64_t i = 0; i < pairs; ++i, x += 2 * x_group, sums += 4 * kTileFloats) {
-    // In the meantime some rows of the next panel come from memory.
-    const int64_t begin = i * kTileStep / pairs, end = (i + 1) * kTileStep / pairs;
-    const auto fetch = [&](int64_t step) {
-      if (step < next.steps) next.prefetch(step, begin, end);
-    };
     if (2 * i + 1 < at.groups) {
       multiply<true, true>(w, x, x_group, at.steps, sums, kTileFloats, 2 * kTileFloats, at.step == 0, fetch);
     } else {
@@ -131,19 +180,11 @@ void multiply_panel(const TileProduct& job, const Place& at, int64_t column, con
   }
 }
 
-void finish_block(const TileProduct& job, const Place& at) {
+void finish_panel(const TileProduct& job, const Place& at, const float* sums) {
   for (int64_t group = 0; group < at.groups; ++group) {
     const int64_t row = (at.group + group) * kTileRows;
-    for (int64_t column = 0; column < at.columns; ++column)
-      finish_tiles(job, job.sums + (column * at.groups + group) * 2 * kTileFloats, row,
-                   (at.column + column) * kTileStep, least(kTileRows, job.m - row));
+    finish_tiles(job, sums + group * 2 * kTileFloats, row, at.column * kTileStep, least(kTileRows, job.m - row));
   }
-}
-
-// Blocks of nearly equal size, none larger than `most`.
-int64_t even_size(int64_t whole, int64_t most) {
-  const int64_t blocks = (whole + most - 1) / most;
-  return (whole + blocks - 1) / blocks;
 }
 
 }  // namespace
@@ -159,31 +200,16 @@ void pack_tiles(const TileRows& job, int64_t begin, int64_t end) {
 
 void tile_product(const TileProduct& job, int64_t begin, int64_t end) {
   const UseTiles tiles;
-  const int64_t all_groups = (job.m + kTileRows - 1) / kTileRows, all_steps = job.k / kTileStep;
-  const int64_t groups = even_size(all_groups, kTileGroups), steps = even_size(all_steps, kSteps);
-  Place at{};
-  for (at.group = 0; at.group < all_groups; at.group += groups) {
-    at.groups = least(groups, all_groups - at.group);
-    for (at.column = begin; at.column < end; at.column += kTileColumns) {
-      at.columns = least(kTileColumns, end - at.column);
-      for (at.step = 0; at.step < all_steps; at.step += steps) {
-        at.steps = least(steps, all_steps - at.step);
-        for (int64_t column = 0; column < at.columns; ++column) {
-          // The next column, or the first one of the next steps, columns or rows.
-          Place then = at;
-          int64_t next_column = column + 1;
-          if (next_column == at.columns) {
-            next_column = 0;
-            then.step += steps;
-            if (then.step >= all_steps) then.step = 0, then.column += kTileColumns;
-            if (then.column >= end) then.column = begin, then.group += groups;
-            then.steps = then.group < all_groups ? least(steps, all_steps - then.step) : 0;
-          }
-          multiply_panel(job, at, column, panel_at(job, then, next_column));
-        }
-      }
-      finish_block(job, at);
-    }
+  const Order order{begin, end, (job.m + kTileRows - 1) / kTileRows, job.k / kTileStep};
+  Place at = order.at_group(0);
+  for (bool more = begin < end; more;) {
+    Place then = at;
+    more = order.advance(then);
+    float* const sums =
+        job.sums + (order.sums_stay(at) ? 0 : at.column - at.first_column) * at.groups * 2 * kTileFloats;
+    multiply_panel(job, at, sums, more ? panel_at(job, then).runs() : Runs{});
+    if (at.step + at.steps == order.all_steps) finish_panel(job, at, sums);
+    at = then;
   }
 }
 
