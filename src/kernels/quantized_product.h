@@ -17,6 +17,7 @@ struct QuantizedFactor {
   // Another weight of this size and kind, whose result multiplies this one's, which then joins nothing else; its own y
   // is not written.
   const QuantizedFactor* gate = nullptr;
+  bool rounds = false;  // of bfloat12: whether x of float32 may be rounded to bfloat16
 };
 
 // Up to so many rows of x, each is rounded by groups of 32 columns, or with int8_rows whole, and multiplied by the
