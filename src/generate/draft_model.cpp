@@ -122,7 +122,7 @@ bool DraftModel::catch_up(Draft& draft, std::span<const int64_t> answer) {
     if (draft.sequence.blocks_to_reserve(count) > cache_->free_blocks()) return false;
     StepPositions positions;
     positions.add(draft.input, past, count);
-    Step step{rows.to(model_.device(), model_.dtype()),
+    Step step{rows.to(model_.device(), model_.activation_type()),
               positions.tensor(model_.device()),
               {{0, count, &draft.sequence, past + count + left}},
               {count - 1}};

@@ -86,8 +86,8 @@ Engine::Handle Engine::submit(Request request) {
     throw Error(ErrorKind::resource,
                 fmt::format("the prompt: found {} tokens, expected at most {}, for which the key-value cache has room",
                             read, room));
+  at::NoGradGuard no_gradients;
   if (!made) {
-    at::NoGradGuard no_gradients;
     at::Tensor ids = to_tensor(request.ids, model_.device());
     request.input = std::move(model_.embed({{"input_ids", ids.unsqueeze(0)}}).front());
   }
@@ -95,14 +95,13 @@ Engine::Handle Engine::submit(Request request) {
   std::vector<int64_t> told;
   if (speculator_ && given == 0) told = tokens_read(model_, request.ids, request.input);
   if (read > prompt) {
-    at::NoGradGuard no_gradients;
     append_rows(request.input,
                 model_.embed_made(to_tensor({request.given.begin(), request.given.end() - 1}, model_.device())));
   }
   if (request.prefix) request.prefix->truncate(prompt - 1);
   auto task = std::make_unique<Task>(std::move(request));
   task->told = std::move(told);
-  if (shares(*task)) extend_keys(task->keys, task->request.input, model_.dtype());
+  if (shares(*task)) extend_keys(task->keys, task->request.input, model_.activation_type());
   task->most_tokens = given > 0 ? 1 : std::min(task->request.sampling.max_tokens, std::min(context_, room) - read + 1);
   return add(std::move(task));
 }
@@ -287,7 +286,8 @@ at::Tensor Engine::run(Batch& batch) {
       made.insert(made.end(), piece.proposed.begin(), piece.proposed.end());
     } else {
       embed_made();
-      embeddings.push_back(task.request.input.embeddings.narrow(0, past, piece.count).to(device, model_.dtype()));
+      embeddings.push_back(
+          task.request.input.embeddings.narrow(0, past, piece.count).to(device, model_.activation_type()));
     }
     step.sequences.push_back({piece.begin, piece.count, piece.sequence, /*extent=*/piece.decodes ? -1 : task.prompt()});
     for (int64_t row = piece.count - piece.wanted; row < piece.count; ++row)
@@ -425,9 +425,9 @@ void Engine::remember(Task& task) {
   if (length > model_.limits().context) return;
   auto blocks = static_cast<size_t>(length / nn::KvCache::kBlock);
   if (blocks > task.keys.size()) {
-    at::NoGradGuard no_gradients;
+    at::NoGradGuard no_gradients;  // as in submit: rows are of another type where gradients are on
     append_rows(task.request.input, model_.embed_made(to_tensor({ids.begin(), ids.begin() + made}, model_.device())));
-    extend_keys(task.keys, task.request.input, model_.dtype());
+    extend_keys(task.keys, task.request.input, model_.activation_type());
   }
   prefixes_->learn(std::span(task.keys).first(std::min(blocks, task.keys.size())), *task.sequence);
 }

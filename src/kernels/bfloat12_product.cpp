@@ -53,6 +53,10 @@ void few_rows(int64_t m, int64_t k, const ConstRows& x, std::span<const Quantize
                });
 }
 
+bool fits_tiles(int64_t n, int64_t k, Element x, bool rounds) {
+  return (x == Element::bfloat16 || (x == Element::float32 && rounds)) && tiles_fit(n, k);
+}
+
 TileFactor tile_factor(const QuantizedFactor& factor) {
   return {factor.n, {}, factor.y, factor.epilogue, nullptr, factor.packed};
 }
@@ -69,14 +73,13 @@ void in_tiles(int64_t m, int64_t k, const ConstRows& x, std::span<const Quantize
 
 }  // namespace
 
-bool bfloat12_multiplies(int64_t m, int64_t n, int64_t k, Element x) {
-  return m <= most_few_rows(false) || (x == Element::bfloat16 && tiles_fit(n, k));
+bool bfloat12_multiplies(int64_t m, int64_t n, int64_t k, Element x, bool rounds) {
+  return m <= most_few_rows(false) || fits_tiles(n, k, x, rounds);
 }
 
 void bfloat12_products(int64_t m, int64_t k, const ConstRows& x, std::span<const QuantizedFactor> factors) {
-  const bool tiles = x.type == Element::bfloat16 && std::ranges::all_of(factors, [&](const QuantizedFactor& factor) {
-                       return tiles_fit(factor.n, k);
-                     });
+  const bool tiles = std::ranges::all_of(
+      factors, [&](const QuantizedFactor& factor) { return fits_tiles(factor.n, k, x.type, factor.rounds); });
   if (m <= most_few_rows(tiles)) return few_rows(m, k, x, factors);
   if (!tiles) throw Error(ErrorKind::internal, "quantized_products: found many rows for bfloat12 without tiles");
   in_tiles(m, k, x, factors);

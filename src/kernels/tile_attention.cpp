@@ -23,7 +23,7 @@ AttendedHead job_of(const TileHeadShape& shape, const TileHead& head) {
   job.query_stride = head.query_stride, job.key_stride = head.key_stride;
   job.value_stride = head.value_stride, job.out_stride = head.out_stride;
   job.queries = shape.queries, job.keys = shape.keys, job.width = shape.width;
-  job.scale = shape.scale, job.causal = shape.causal;
+  job.scale = shape.scale, job.causal = shape.causal, job.query_type = shape.query_type;
   return job;
 }
 
@@ -40,7 +40,7 @@ void check(const TileHeadShape& shape, const TileHead& head) {
 
 bool tiles_attend(const TileHeadShape& shape) {
   return active_isa() == Isa::amx && shape.queries > 0 && shape.keys > 0 && shape.keys <= kMostKeys &&
-         shape.width > 0 && shape.width <= kMostTileWidth && shape.scale > 0 &&
+         shape.width > 0 && shape.width <= kMostTileWidth && shape.scale > 0 && shape.query_type != Element::float16 &&
          (!shape.causal || shape.queries <= shape.keys);
 }
 

@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/element.h"
+
 namespace nuri::kernels {
 
-// A head of bfloat16: its queries, and the keys and values that they look at. Position i begins `stride` numbers behind
+// A head: its queries, and the keys and values of bfloat16 that they look at. Position i begins `stride` numbers behind
 // position i - 1; any alignment.
 struct TileHead {
   const void *query, *key, *value;
@@ -18,13 +20,15 @@ struct TileHeadShape {
   int64_t queries, keys, width;
   float scale;
   bool causal = false;
+  Element query_type =
+      Element::bfloat16;  // of queries, which are rounded to bfloat16, and of what comes out; or float32
 };
 
 // Whether tile_attention takes heads of this shape: on a processor with matrix tiles (AMX), for widths of up to 256,
 // and up to 16,384 keys, whose packed form each thread keeps.
 bool tiles_attend(const TileHeadShape& shape);
 
-// For each head out = softmax(scale * query key^T) value, [queries, width] of bfloat16: scores and sums of float32, the
+// For each head out = softmax(scale * query key^T) value, [queries, width]: scores and sums of float32, the
 // weights of the values rounded to bfloat16, online (Dao et al. 2022). A query's result does not depend on the other
 // queries, nor on the number of threads. Throws Error(internal) for a shape that does not fit, or strides shorter than
 // a row.

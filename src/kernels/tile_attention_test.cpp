@@ -28,12 +28,13 @@ struct Case {
 };
 
 struct Tensors {
-  explicit Tensors(const Case& c)
+  explicit Tensors(const Case& c, Element type = kType)
       : c(c),
-        query(kType, c.queries * c.heads * c.width),
+        type(type),
+        query(type, c.queries * c.heads * c.width),
         key(kType, c.keys * c.heads * c.width, 3),
         value(kType, c.keys * c.heads * c.width, 5),
-        out(kType, c.queries * c.heads * c.width, 7) {
+        out(type, c.queries * c.heads * c.width, 7) {
     CounterRandom random(static_cast<uint64_t>(c.queries * 131 + c.keys * 7 + c.width));
     query.set_random(random, c.sharpness);
     key.set_random(random);
@@ -44,14 +45,18 @@ struct Tensors {
   void attend() {
     std::vector<TileHead> heads;
     for (int64_t h = 0; h < c.heads; ++h) {
-      auto at = [&](auto& buffer) { return static_cast<std::byte*>(buffer.data()) + h * c.width * 2; };
-      heads.push_back({at(query), at(key), at(value), at(out), stride(), stride(), stride(), stride()});
+      auto at = [&](auto& buffer, Element of) {
+        return static_cast<std::byte*>(buffer.data()) + h * c.width * element_bytes(of);
+      };
+      heads.push_back(
+          {at(query, type), at(key, kType), at(value, kType), at(out, type), stride(), stride(), stride(), stride()});
     }
-    tile_attention({c.queries, c.keys, c.width, scale(), c.causal}, heads);
+    tile_attention({c.queries, c.keys, c.width, scale(), c.causal, type}, heads);
   }
   float scale() const { return 1 / std::sqrt(static_cast<float>(c.width)); }
 
   Case c;
+  Element type;
   Buffer query, key, value, out;
 };
 
@@ -116,6 +121,19 @@ TEST_F(TileAttentionTest, GreatScoresStayNumbers) {
   for (int64_t i = 0; i < t.out.count(); ++i) ASSERT_EQ(t.out.get(i), t.value.get(140 * 32 + i % 32));
 }
 
+TEST_F(TileAttentionTest, QueriesOfFloatsAreRoundedAsTheyArePacked) {
+  for (bool causal : {false, true}) {
+    const Case c{45, 45, 72, 2, causal};
+    Tensors floats(c, Element::float32), rounded(c);
+    for (int64_t i = 0; i < floats.query.count(); ++i) rounded.query.set(i, rounded_to(kType, floats.query.get(i)));
+    floats.attend();
+    rounded.attend();
+    for (int64_t i = 0; i < floats.out.count(); ++i)
+      ASSERT_EQ(rounded_to(kType, floats.out.get(i)), rounded.out.get(i)) << i;
+    EXPECT_TRUE(floats.out.guard_is_whole());
+  }
+}
+
 TEST_F(TileAttentionTest, AQueryDoesNotDependOnTheOthers) {
   Tensors all({150, 200, 80}), one({1, 200, 80});
   all.attend();
@@ -133,6 +151,7 @@ TEST_F(TileAttentionTest, RefusesWhatDoesNotFit) {
   EXPECT_FALSE(tiles_attend({1, 16385, 64, 1}));
   EXPECT_FALSE(tiles_attend({0, 1, 64, 1}));
   EXPECT_FALSE(tiles_attend({3, 2, 64, 1, true}));
+  EXPECT_FALSE(tiles_attend({1, 1, 1, 1, false, Element::float16}));
   Tensors t({2, 2, 64});
   TileHead head{t.query.data(), t.key.data(), t.value.data(), t.out.data(), 64, 64, 63, 64};
   EXPECT_THROW(tile_attention({2, 2, 64, 1}, {&head, 1}), Error);

@@ -21,8 +21,8 @@ void check(int64_t m, int64_t k, const ConstRows& x, const TileFactor& factor) {
     throw Error(ErrorKind::internal, fmt::format("tile_products: sizes: found m {}, n {}, k {}, expected n and k in "
                                                  "multiples of {} and a processor with tiles",
                                                  m, factor.n, k, kTileStep));
-  for (Element type : {x.type, factor.bfloat12 ? Element::bfloat16 : factor.w.type})
-    if (type != Element::bfloat16) throw Error(ErrorKind::internal, "tile_products: expected bfloat16 alone");
+  if (x.type == Element::float16 || (!factor.bfloat12 && factor.w.type != Element::bfloat16))
+    throw Error(ErrorKind::internal, "tile_products: expected x of float32 or bfloat16, and weights of bfloat16");
   if ((m > 1 && (x.stride < k || factor.y.stride < factor.n)) ||
       (factor.n > 1 && !factor.bfloat12 && factor.w.stride < k))
     throw Error(ErrorKind::internal, "tile_products: found a stride that is shorter than a row");
@@ -35,7 +35,7 @@ void multiply_chunk(int64_t first, int64_t rows, int64_t k, const ConstRows& x, 
   std::byte* const packed = scratch.of(groups * kGroup * k * element_bytes(Element::bfloat16));
   const void* const from = row_of(x.data, first, x.stride, x.type);
   parallel_for(0, groups, std::max<int64_t>(1, (1 << 15) / (kGroup * k)), [&](int64_t begin, int64_t end) {
-    amx::pack_tiles({from, x.stride, rows, k, packed}, begin, end);
+    amx::pack_tiles({from, x.type, x.stride, rows, k, packed}, begin, end);
   });
   over_factors(factors, kTileStep, 4, [&](const TileFactor& factor, int64_t begin, int64_t end) {
     static thread_local Scratch own;

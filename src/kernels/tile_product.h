@@ -23,10 +23,10 @@ struct TileFactor {
 // multiples of 32.
 bool tiles_fit(int64_t n, int64_t k);
 
-// For each factor y[m, n] = sum_k x[m, k] w[n, k] and its epilogue, x and w of bfloat16, sums of float32; y is rounded
-// once. Weights are taken as they lie in a checkpoint; what is packed for the whole product is x. A row of y
-// does not depend on the others, nor on the number of threads. Throws Error(internal) for sizes that do not fit, other
-// types, or strides shorter than a row.
+// For each factor y[m, n] = sum_k x[m, k] w[n, k] and its epilogue, w of bfloat16, x too or of float32, of which each
+// number is rounded to bfloat16 first; sums of float32; y is rounded once. Weights are taken as they lie in a
+// checkpoint; what is packed for the whole product is x. A row of y does not depend on the others, nor on the number of
+// threads. Throws Error(internal) for sizes that do not fit, other types, or strides shorter than a row.
 void tile_products(int64_t m, int64_t k, ConstRows x, std::span<const TileFactor> factors);
 
 }  // namespace nuri::kernels

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "kernels/convert.h"
 #include "kernels/test_support.h"
 
 namespace nuri::kernels {
@@ -59,6 +60,28 @@ TEST_F(TileProductTest, IsTheProductAtEverySize) {
   expect_right({1060, 32, 4128});  // and than are packed at a time
 }
 
+TEST_F(TileProductTest, FloatsAreRoundedAsTheyArePacked) {
+  for (int64_t m : {1, 16, 37}) {
+    const int64_t n = 64, k = 96, stride = k + 5;
+    CounterRandom random(static_cast<uint64_t>(m));
+    Buffer x(Element::float32, m * stride), rounded(Element::bfloat16, m * stride), w(Element::bfloat16, n * k);
+    Buffer y(Element::float32, m * n), expected(Element::float32, m * n);
+    x.set_random(random);
+    w.set_random(random);
+    x.set(3, 1e-40), x.set(4, 3.4e38), x.set(5, 1 + 0x1p-8), x.set(6, 1 + 3 * 0x1p-8);  // below, above, and ties
+    convert(x.data(), Element::float32, rounded.data(), Element::bfloat16, x.count());
+    for (auto* from : {&x, &rounded}) {
+      Buffer& to = from == &x ? y : expected;
+      const Element type = from == &x ? Element::float32 : Element::bfloat16;
+      const TileFactor factor{n, {w.data(), Element::bfloat16, k}, {to.data(), Element::float32, n}};
+      tile_products(m, k, {from->data(), type, stride}, {&factor, 1});
+    }
+    for (int64_t i = 0; i < y.count(); ++i)
+      ASSERT_TRUE(y.get(i) == expected.get(i) || (std::isnan(y.get(i)) && std::isnan(expected.get(i))))
+          << m << " " << i;
+  }
+}
+
 TEST_F(TileProductTest, GeluKeepsSmallResults) {
   constexpr Element kType = Element::bfloat16;
   for (double value : {-12.0, -6.0, -4.0, -0.5, -1e-3, 0.0, 1e-3, 0.5, 6.0, 1e30}) {
@@ -95,7 +118,7 @@ TEST_F(TileProductTest, RefusesWhatDoesNotFit) {
   EXPECT_FALSE(tiles_fit(64, 100));
   EXPECT_FALSE(tiles_fit(48, 96));
   EXPECT_FALSE(tiles_fit(0, 32));
-  Buffer x(Element::bfloat16, 64), y(Element::bfloat16, 64), wide(Element::float32, 64);
+  Buffer x(Element::bfloat16, 64), y(Element::bfloat16, 64), half(Element::float16, 64);
   auto refused = [](int64_t m, int64_t k, ConstRows from, TileFactor factor) {
     EXPECT_THROW(tile_products(m, k, from, {&factor, 1}), Error);
   };
@@ -103,7 +126,8 @@ TEST_F(TileProductTest, RefusesWhatDoesNotFit) {
   refused(1, 31, {x.data(), kType, 32}, {32, {x.data(), kType, 32}, {y.data(), kType, 32}});
   refused(-1, 32, {x.data(), kType, 32}, {32, {x.data(), kType, 32}, {y.data(), kType, 32}});
   refused(2, 32, {x.data(), kType, 31}, {32, {x.data(), kType, 32}, {y.data(), kType, 32}});
-  refused(1, 32, {wide.data(), Element::float32, 32}, {32, {x.data(), kType, 32}, {y.data(), kType, 32}});
+  refused(1, 32, {half.data(), Element::float16, 32}, {32, {x.data(), kType, 32}, {y.data(), kType, 32}});
+  refused(1, 32, {x.data(), kType, 32}, {32, {half.data(), Element::float16, 32}, {y.data(), kType, 32}});
   set_active_isa(Isa::avx512);
   EXPECT_FALSE(tiles_fit(64, 96));
   set_active_isa(Isa::amx);

@@ -20,6 +20,10 @@ at::Tensor attend_within(const Qkv& qkv, int64_t batch, double scale, bool causa
   return out.transpose(1, 2).reshape({qkv.query.size(0), qkv.query.size(1) * qkv.query.size(2)});
 }
 
+at::Tensor as_kept(const at::Tensor& x, at::ScalarType type) {
+  return x.scalar_type() == at::kFloat && (type == at::kHalf || type == at::kBFloat16) ? x.to(type) : x;
+}
+
 at::Tensor with_distance_bias(const at::Tensor& mask, const at::Tensor& distance_bias) {
   int64_t rows = mask.size(2), total = mask.size(3);
   at::Tensor position = at::arange(total, at::TensorOptions(at::kLong).device(mask.device()));
@@ -50,8 +54,8 @@ at::Tensor AttentionOptions::seen(const at::Tensor& keys, const at::Tensor& quer
 }
 
 DenseCausalAttention::DenseCausalAttention(int64_t batch, int64_t length, const at::Tensor& mask,
-                                           std::vector<std::shared_ptr<const Slots>> slots)
-    : batch_(batch), length_(length), slots_(std::move(slots)) {
+                                           std::vector<std::shared_ptr<const Slots>> slots, at::ScalarType kept)
+    : batch_(batch), length_(length), slots_(std::move(slots)), kept_(kept) {
   if (!mask.defined() || mask.to(at::kBool).all().item<bool>()) return;
   mask_ = mask.to(at::kBool);
   if (mask_.dim() == 2) starts_ = (mask_.to(at::kLong).cumsum(-1) == 0).sum(-1).cpu();
@@ -80,7 +84,8 @@ at::Tensor DenseCausalAttention::attend(int64_t, const Qkv& qkv, const Attention
   bool biased = options.distance_bias.defined();
   if (mask_.defined() || biased || options.first_seen(length_ - 1) > 0) mask = allowed(options).to(qkv.query.device());
   if (biased) mask = with_distance_bias(mask, options.distance_bias);
-  return attend_within(qkv, batch_, options.scale, /*causal=*/true, mask);
+  return attend_within({qkv.query, as_kept(qkv.key, kept_), as_kept(qkv.value, kept_)}, batch_, options.scale,
+                       /*causal=*/true, mask);
 }
 
 }  // namespace nuri::nn

@@ -47,6 +47,9 @@ struct SequenceRows {
 // ops::attention adds to the scores: `distance_bias`, and the lowest number where a row may not look.
 at::Tensor with_distance_bias(const at::Tensor& mask, const at::Tensor& distance_bias);
 
+// Keys or values as a cache of that type keeps them: of float32 they are rounded to 16 bits.
+at::Tensor as_kept(const at::Tensor& x, at::ScalarType type);
+
 // Where a decoder layer's attention looks. Layers hand over flat rows [N, heads, D] and do not know whether
 // these are a padded batch in training or ragged pieces of cached sequences.
 class AttentionContext {
@@ -66,9 +69,10 @@ class AttentionContext {
 class DenseCausalAttention : public AttentionContext {
  public:
   // mask [B, T]: nonzero where a token is real; or [B, 1, T, T]: nonzero where a token (row) may look at another
-  // (column), which then decides alone; undefined: all tokens are real. slots: of each item, or none.
+  // (column), which then decides alone; undefined: all tokens are real. slots: of each item, or none. kept: see
+  // as_kept.
   DenseCausalAttention(int64_t batch, int64_t length, const at::Tensor& mask = {},
-                       std::vector<std::shared_ptr<const Slots>> slots = {});
+                       std::vector<std::shared_ptr<const Slots>> slots = {}, at::ScalarType kept = at::kFloat);
   at::Tensor attend(int64_t layer, const Qkv& qkv, const AttentionOptions& options) override;
   at::Tensor indices() const override;
   std::vector<SequenceRows> sequences() const override;
@@ -80,6 +84,7 @@ class DenseCausalAttention : public AttentionContext {
   at::Tensor mask_;
   at::Tensor starts_;  // [B] where the first real token stands; undefined: at 0
   std::vector<std::shared_ptr<const Slots>> slots_;
+  at::ScalarType kept_;
 };
 
 // Attention of every token to every other inside its own item: rows [B * T] -> [B * T, H * D].

@@ -75,7 +75,7 @@ Experts::Expert Experts::cut(const at::Tensor& gate_up, const at::Tensor& down) 
 }
 
 at::Tensor Experts::run(const Expert& expert, const at::Tensor& x) const {
-  return ops::linears(ops::linear_gated(x, expert.gate, expert.up, shape_.activation), {&expert.down, 1})[0];
+  return ops::feed_forward(x, expert.gate, expert.up, expert.down, shape_.activation);
 }
 
 at::Tensor Experts::operator()(const at::Tensor& gathered, const Dispatch& dispatch) const {

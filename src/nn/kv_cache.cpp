@@ -11,7 +11,7 @@
 namespace nuri::nn {
 
 KvCache::KvCache(const CacheShape& shape, int64_t blocks, at::ScalarType dtype, at::Device device, CacheType type)
-    : references_(blocks, 0), known_(blocks, false), places_(blocks) {
+    : dtype_(dtype), references_(blocks, 0), known_(blocks, false), places_(blocks) {
   bool coded = type == CacheType::int8;
   auto options = at::TensorOptions().dtype(coded ? at::kChar : dtype).device(device);
   auto part = [&] {
@@ -178,6 +178,8 @@ at::Tensor PagedCausalAttention::attend(int64_t layer, const Qkv& qkv, const Att
   ops::store_paged(qkv.value, block_of_row_, offset_of_row_, cache_.values(layer));
   bool paged =
       !options.distance_bias.defined() && ops::can_attend_paged(qkv.query, cache_.keys(layer), cache_.values(layer));
+  if (sequences_.size() == 1 && !(paged && goes_by_rows(sequences_[0])))
+    return attend_gathered(layer, sequences_[0], qkv, options);
   at::Tensor out = at::empty({qkv.query.size(0), qkv.query.size(1) * qkv.query.size(2)}, qkv.query.options());
   if (paged) attend_single_rows(layer, qkv, options, out);
   for (const auto& piece : sequences_)
@@ -213,13 +215,13 @@ at::Tensor PagedCausalAttention::attend_gathered(int64_t layer, const StepSequen
     const auto& blocks = piece.sequence->blocks();
     std::vector<int64_t> used(blocks.begin() + first / KvCache::kBlock, blocks.begin() + KvCache::blocks_for(total));
     at::Tensor chosen = at::tensor(used, at::kLong).to(cached.numbers.device());
-    return ops::gather_paged(cached, chosen, qkv.key.scalar_type()).unsqueeze(0).narrow(2, 0, total - first);
+    return ops::gather_paged(cached, chosen, cache_.dtype()).unsqueeze(0).narrow(2, 0, total - first);
   };
   at::Tensor out;
   bool biased = options.distance_bias.defined();
   if (past == 0 && !biased && options.first_seen(total - 1) == 0) {  // a prompt's beginning: all lies in the step
-    out = ops::attention(heads_first(qkv.query), heads_first(qkv.key), heads_first(qkv.value), {}, /*causal=*/true,
-                         options.scale);
+    out = ops::attention(heads_first(qkv.query), as_kept(heads_first(qkv.key), cache_.dtype()),
+                         as_kept(heads_first(qkv.value), cache_.dtype()), {}, /*causal=*/true, options.scale);
   } else {
     at::Tensor mask =
         options.seen(past, piece.count).narrow(1, first, total - first).contiguous().to(qkv.query.device());

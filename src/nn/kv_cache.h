@@ -33,6 +33,8 @@ class KvCache {
 
   ops::PagedNumbers& keys(int64_t layer) { return keys_[layer]; }
   ops::PagedNumbers& values(int64_t layer) { return values_[layer]; }
+  // The model's own type, of which the numbers are, or which codes stand for.
+  at::ScalarType dtype() const { return dtype_; }
   int64_t blocks() const { return static_cast<int64_t>(references_.size()); }
   int64_t free_blocks() const { return static_cast<int64_t>(free_.size()); }
   int64_t references(int32_t block) const { return references_[block]; }
@@ -57,6 +59,7 @@ class KvCache {
                        CacheType type = CacheType::native);
 
  private:
+  at::ScalarType dtype_;
   std::vector<ops::PagedNumbers> keys_, values_;
   std::vector<int32_t> references_;
   std::vector<bool> known_;

@@ -224,10 +224,13 @@ AttentionOptions with_sinks(AttentionOptions options, int64_t sinks) {
   return options;
 }
 
-void expect_plain_attention(at::ScalarType dtype, double tolerance, CacheType type = CacheType::native) {
+// Rows of type `rows`, of the cache's own unless given.
+void expect_plain_attention(at::ScalarType dtype, double tolerance, CacheType type = CacheType::native,
+                            std::optional<at::ScalarType> rows = {}) {
   const CacheShape shape{1, 2, 8};
+  const at::ScalarType x_type = rows.value_or(dtype);
   KvCache cache(shape, 16, dtype, at::kCPU, type);
-  at::Tensor keys = at::randn({2, 60, 2, 8}).to(dtype), values = at::randn({2, 60, 2, 8}).to(dtype);
+  at::Tensor keys = at::randn({2, 60, 2, 8}).to(x_type), values = at::randn({2, 60, 2, 8}).to(x_type);
   std::vector<CachedSequence> sequences(2, CachedSequence(cache));
   std::vector<int64_t> lengths{0, 0};
   // Pieces of several sequences together: prompts, single rows, and both.
@@ -237,11 +240,12 @@ void expect_plain_attention(at::ScalarType dtype, double tolerance, CacheType ty
          {AttentionOptions{0.3, 0, 0, bias}, AttentionOptions{0.3, 7, 0, bias}, AttentionOptions{0.3, 0},
           AttentionOptions{0.3, 0, 20}, AttentionOptions{0.3, 9, 6}, with_sinks({0.3, 7}, 3),
           with_sinks({0.3, 0, 20}, 18), AttentionOptions{0.3, 7}}) {
-      at::Tensor query = at::randn({first + second, 4, 8}).to(dtype);
+      at::Tensor query = at::randn({first + second, 4, 8}).to(x_type);
       at::Tensor k = at::cat({keys[0].narrow(0, lengths[0], first), keys[1].narrow(0, lengths[1], second)});
       at::Tensor v = at::cat({values[0].narrow(0, lengths[0], first), values[1].narrow(0, lengths[1], second)});
       PagedCausalAttention context(cache, {{0, first, &sequences[0]}, {first, second, &sequences[1]}});
       at::Tensor out = context.attend(0, {query, k, v}, options);
+      EXPECT_EQ(out.scalar_type(), x_type);
       for (int64_t row = 0; row < first + second; ++row) {
         int64_t which = row < first ? 0 : 1, seen = lengths[which] + (row < first ? row : row - first) + 1;
         int64_t first = options.window > 0 ? std::max<int64_t>(seen - options.window, 0) : 0;
@@ -280,6 +284,10 @@ TEST(PagedCausalAttention, IsAttentionToAllThatTheSequenceHolds) {
   expect_plain_attention(at::kHalf, 4e-3);
   expect_plain_attention(at::kFloat, 4e-2, CacheType::int8);
   expect_plain_attention(at::kBFloat16, 6e-2, CacheType::int8);
+  at::NoGradGuard no_gradients;
+  expect_plain_attention(at::kBFloat16, 2e-2, CacheType::native, at::kFloat);
+  expect_plain_attention(at::kHalf, 3e-3, CacheType::native, at::kFloat);
+  expect_plain_attention(at::kBFloat16, 6e-2, CacheType::int8, at::kFloat);
 }
 
 TEST(DenseCausalAttention, SinksStandBesideTheWindow) {

@@ -9,7 +9,8 @@ namespace nuri::nn {
 namespace {
 
 ops::PackedWeight packed_of(const Matrix& weight) {
-  return {*weight.coding, weight.numbers.size(0), weight.numbers.size(1), weight.codes};
+  return {
+      *weight.coding, weight.numbers.size(0), weight.numbers.size(1), weight.codes, {}, weight.numbers.scalar_type()};
 }
 
 // 4 bits as libtorch's operators have them cannot be read by rows.
@@ -53,8 +54,9 @@ Embedding::Embedding(const WeightView& weights, int64_t count, int64_t width, do
     : weight_(weights.matrix("weight", count, width, Init::normal(deviation))), rows_(table_of(weight_)) {}
 
 at::Tensor Embedding::operator()(const at::Tensor& ids) const {
-  if (rows_.packed) return ops::unpack_rows(*rows_.packed, ids, weight_.numbers.scalar_type());
-  return at::embedding(rows_.weight, ids);
+  const at::ScalarType type = ops::activation_type(weight_.numbers.scalar_type(), weight_.numbers.device());
+  if (rows_.packed) return ops::unpack_rows(*rows_.packed, ids, type);
+  return at::embedding(rows_.weight, ids).to(type);
 }
 
 Linear Embedding::head(const Matrix& matrix) const {

@@ -25,12 +25,9 @@ class Linear {
   }
   // other + y
   at::Tensor added(const at::Tensor& x, const at::Tensor& other) const { return ops::linear_added(x, factor_, other); }
-  // activation(gate(x)) * y
-  at::Tensor gated(const at::Tensor& x, const Linear& gate, ops::Activation activation) const {
-    return ops::linear_gated(x, gate.factor_, factor_, activation);
-  }
   // Each of several layers' outputs for the same x: one call where one kernel can make them all.
   static std::vector<at::Tensor> together(const at::Tensor& x, std::initializer_list<const Linear*> layers);
+  const ops::Factor& factor() const { return factor_; }
 
  private:
   ops::Factor factor_;
@@ -52,7 +49,7 @@ class Table {
 class Embedding {
  public:
   Embedding(const WeightView& weights, int64_t count, int64_t width, double deviation = 0.02);
-  // ids: int64, any shape -> [..., width]
+  // ids: int64, any shape -> [..., width] in the type of a model's activations, ops::activation_type
   at::Tensor operator()(const at::Tensor& ids) const;
   const Matrix& matrix() const { return weight_; }
   // The product with `matrix`, which is the embedding's own where they are tied; what products read is then not made
@@ -91,10 +88,10 @@ class RmsNorm {
 class GatedMlp {
  public:
   GatedMlp(const WeightView& weights, int64_t width, int64_t hidden, ops::Activation activation, bool bias);
-  at::Tensor operator()(const at::Tensor& x) const { return down_(up_.gated(x, gate_, activation_)); }
+  at::Tensor operator()(const at::Tensor& x) const { return added(x, {}); }
   // other + the same
   at::Tensor added(const at::Tensor& x, const at::Tensor& other) const {
-    return down_.added(up_.gated(x, gate_, activation_), other);
+    return ops::feed_forward(x, gate_.factor(), up_.factor(), down_.factor(), activation_, other);
   }
 
  private:

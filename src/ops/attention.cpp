@@ -19,8 +19,10 @@ std::optional<kernels::TileHeadShape> shape_in_tiles(const at::Tensor& query, co
       !kernels_may_run({query, key, value}))
     return {};
   for (const at::Tensor& tensor : {query, key, value})
-    if (tensor.scalar_type() != at::kBFloat16 || tensor.stride(3) != 1 || tensor.stride(2) < tensor.size(3)) return {};
-  kernels::TileHeadShape shape{query.size(2), key.size(2), query.size(3), static_cast<float>(scale), causal};
+    if (tensor.stride(3) != 1 || tensor.stride(2) < tensor.size(3)) return {};
+  if (key.scalar_type() != at::kBFloat16 || value.scalar_type() != at::kBFloat16) return {};
+  kernels::TileHeadShape shape{query.size(2), key.size(2),      query.size(3), static_cast<float>(scale),
+                               causal,        element_of(query)};
   if (!kernels::tiles_attend(shape)) return {};
   return shape;
 }
@@ -31,13 +33,14 @@ at::Tensor in_tiles(const at::Tensor& query, const at::Tensor& key, const at::Te
   int64_t batch = query.size(0), count = query.size(1), groups = count / key.size(1);
   at::Tensor out = at::empty({batch, query.size(2), count, query.size(3)}, query.options()).transpose(1, 2);
   auto at_head = [](const at::Tensor& x, int64_t b, int64_t h) {
-    return static_cast<const c10::BFloat16*>(x.const_data_ptr()) + b * x.stride(0) + h * x.stride(1);
+    return static_cast<const char*>(x.const_data_ptr()) + (b * x.stride(0) + h * x.stride(1)) * x.element_size();
   };
+  char* to = static_cast<char*>(out.mutable_data_ptr());
   std::vector<kernels::TileHead> heads;
   for (int64_t b = 0; b < batch; ++b)
     for (int64_t h = 0; h < count; ++h)
       heads.push_back({at_head(query, b, h), at_head(key, b, h / groups), at_head(value, b, h / groups),
-                       out.mutable_data_ptr<c10::BFloat16>() + b * out.stride(0) + h * out.stride(1), query.stride(2),
+                       to + (b * out.stride(0) + h * out.stride(1)) * out.element_size(), query.stride(2),
                        key.stride(2), value.stride(2), out.stride(2)});
   kernels::tile_attention(shape, heads);
   return out;
@@ -54,10 +57,16 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
   bool repeat = groups > 1 && (graph || (mask.defined() && query.is_cuda()));
   at::Tensor k = repeat ? key.repeat_interleave(groups, 1) : key;
   at::Tensor v = repeat ? value.repeat_interleave(groups, 1) : value;
+  at::Tensor q = query;
   std::optional<at::Tensor> allowed;
   if (mask.defined()) allowed = mask;
-  return at::scaled_dot_product_attention(query, k, v, allowed, 0.0, causal && !mask.defined(), scale,
-                                          /*enable_gqa=*/groups > 1 && !repeat);
+  if (kernels_may_run({query, key, value})) {  // libtorch takes one type alone
+    q = query.to(key.scalar_type());
+    if (mask.defined() && mask.scalar_type() != at::kBool) allowed = mask.to(key.scalar_type());
+  }
+  return at::scaled_dot_product_attention(q, k, v, allowed, 0.0, causal && !mask.defined(), scale,
+                                          /*enable_gqa=*/groups > 1 && !repeat)
+      .to(query.scalar_type());
 }
 
 }  // namespace nuri::ops

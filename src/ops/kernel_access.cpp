@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernels/cpu.h"
+#include "ops/ops.h"
 
 namespace nuri::ops {
 
@@ -30,6 +31,11 @@ kernels::Element element_of(const at::Tensor& tensor) {
     default:
       TORCH_INTERNAL_ASSERT(false, "kernels know no ", tensor.scalar_type());
   }
+}
+
+at::ScalarType activation_type(at::ScalarType weights, at::Device device) {
+  const bool may_run = device.is_cpu() && !at::GradMode::is_enabled() && !at::autocast::is_autocast_enabled(at::kCPU);
+  return may_run && (weights == at::kHalf || weights == at::kBFloat16) ? at::kFloat : weights;
 }
 
 bool multiplies_fast(at::ScalarType type) {

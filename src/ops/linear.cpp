@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include <algorithm>
@@ -46,8 +47,9 @@ kernels::ConstVector vector_of(const at::Tensor& bias) {
 // What comes behind a product, besides its bias.
 struct Behind {
   kernels::Bend bend = kernels::Bend::none;
-  at::Tensor added = {};         // [..., N]
-  const Factor* gate = nullptr;  // its bent product multiplies this one's, which is not bent itself
+  at::Tensor added = {};                    // [..., N]
+  const Factor* gate = nullptr;             // its bent product multiplies this one's, which is not bent itself
+  std::optional<at::ScalarType> type = {};  // of the result; none: x's
 };
 
 kernels::Epilogue epilogue_of(const Factor& factor, kernels::Bend bend, const at::Tensor& added) {
@@ -75,7 +77,7 @@ std::vector<at::Tensor> products_by(const at::Tensor& x, std::span<const Factor>
   for (const Factor& factor : factors) {
     Job& job = jobs.emplace_back(job_of(factor));
     shape.back() = job.n;
-    at::Tensor& y = products.emplace_back(at::empty(shape, x.options()));
+    at::Tensor& y = products.emplace_back(at::empty(shape, x.options().dtype(behind.type.value_or(x.scalar_type()))));
     job.y = {y.mutable_data_ptr(), element_of(y), job.n};
     job.epilogue = epilogue_of(factor, behind.gate ? kernels::Bend::none : behind.bend, behind.added);
     job.gate = behind.gate ? &gate : nullptr;
@@ -141,7 +143,8 @@ at::Tensor in_float_blocks(const at::Tensor& x, const at::Tensor& weight, const 
 bool fits(const at::Tensor& x, const Factor& factor) {
   const auto& [weight, bias, packed] = factor;
   return !packed && x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1) &&
-         (weight.is_contiguous() || lies_by_columns(weight)) && x.scalar_type() == weight.scalar_type() &&
+         (weight.is_contiguous() || lies_by_columns(weight)) &&
+         (x.scalar_type() == weight.scalar_type() || x.scalar_type() == at::kFloat) &&
          (!bias.defined() || bias.is_contiguous()) && x.numel() > 0 && kernels_may_run({x, weight, bias});
 }
 
@@ -150,7 +153,7 @@ bool fits_few_rows(const at::Tensor& x, const Factor& factor) {
 }
 
 bool fits_tiles(const at::Tensor& x, const Factor& factor) {
-  return fits(x, factor) && x.scalar_type() == at::kBFloat16 && factor.weight.is_contiguous() &&
+  return fits(x, factor) && factor.weight.scalar_type() == at::kBFloat16 && factor.weight.is_contiguous() &&
          kernels::tiles_fit(factor.weight.size(0), factor.weight.size(1));
 }
 
@@ -170,7 +173,10 @@ std::vector<at::Tensor> with_codes(const at::Tensor& x, std::span<const Factor> 
   return products_by<kernels::QuantizedFactor>(
       x, factors, behind,
       [](const Factor& factor) -> kernels::QuantizedFactor {
-        return {factor.packed->n, factor.packed->coding, factor.packed->bytes.const_data_ptr(), {}};
+        kernels::QuantizedFactor job{
+            factor.packed->n, factor.packed->coding, factor.packed->bytes.const_data_ptr(), {}};
+        job.rounds = factor.packed->type != at::kFloat;
+        return job;
       },
       [&](std::span<const kernels::QuantizedFactor> jobs) {
         kernels::quantized_products(count_rows(x), x.size(-1), rows_of(x), jobs);
@@ -188,7 +194,8 @@ bool fits_codes(const at::Tensor& x, const Factor& factor) {
   return factor.packed && !factor.packed->weight_only && x.dim() >= 1 && x.size(-1) == factor.packed->k &&
          x.numel() > 0 && kernels_may_run({x, factor.bias}) &&
          (factor.packed->coding != kernels::Coding::bfloat12 ||
-          kernels::bfloat12_multiplies(count_rows(x), factor.packed->n, factor.packed->k, element_of(x)));
+          kernels::bfloat12_multiplies(count_rows(x), factor.packed->n, factor.packed->k, element_of(x),
+                                       factor.packed->type != at::kFloat));
 }
 
 // Codings that one call of quantized_products takes together.
@@ -206,15 +213,32 @@ int kind_of(const Factor& factor) {
   }
 }
 
+// For libtorch's own products, which take one type alone. What autocast casts is not touched.
+at::Tensor in_type_of(const at::Tensor& weight, const at::Tensor& x) {
+  if (x.scalar_type() == weight.scalar_type() || at::autocast::is_autocast_enabled(x.device().type())) return x;
+  return x.to(weight.scalar_type());
+}
+
+// As numbers of x's type, or where it may be rounded of what the codes are of, in half the bytes.
+Factor in_numbers(const at::Tensor& x, const Factor& factor) {
+  if (!factor.packed) return factor;
+  const bool narrow =
+      factor.packed->coding == kernels::Coding::bfloat12 && factor.packed->type != at::kFloat && kernels_may_run({x});
+  return {unpack(*factor.packed, at::empty({0}, narrow ? x.options().dtype(at::kBFloat16) : x.options())), factor.bias};
+}
+
 at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {
   if (factor.packed && factor.packed->weight_only) return weight_only_product(x, *factor.packed, factor.bias);
-  const at::Tensor weight = factor.packed ? unpack(*factor.packed, x) : factor.weight, &bias = factor.bias;
-  if (fits(x, factor) && !multiplies_fast(weight.scalar_type())) {
+  const Factor numbers = in_numbers(x, factor);
+  const auto& [weight, bias, none] = numbers;
+  if (fits(x, numbers) && !multiplies_fast(weight.scalar_type())) {
     std::vector<int64_t> shape = x.sizes().vec();
     shape.back() = weight.size(0);
     return in_float_blocks(x.reshape({count_rows(x), x.size(-1)}).contiguous(), weight, bias).view(shape);
   }
-  return at::linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
+  const at::Tensor read = in_type_of(weight, x);
+  at::Tensor made = at::linear(read, weight, bias.defined() ? std::optional(in_type_of(weight, bias)) : std::nullopt);
+  return read.is_same(x) ? made : made.to(x.scalar_type());
 }
 
 enum class Way { none, few, tiles, codes };
@@ -331,32 +355,71 @@ at::Tensor linear_activated(const at::Tensor& x, const Factor& factor, Activatio
     if (auto products = by_kernel(x, {&factor, 1}, {.bend = *bend})) return products->front();
   }
   auto behind = post_operation(activation);
-  bool fused = behind && fits(x, factor) && x.scalar_type() == at::kBFloat16 && multiplies_fast(at::kBFloat16) &&
+  bool fused = behind && fits(x, factor) && weight.scalar_type() == at::kBFloat16 && multiplies_fast(at::kBFloat16) &&
                weight.is_contiguous() && count_rows(x) > kernels::most_few_rows(false);
   auto product = fused ? pointwise_linear() : std::nullopt;
   if (!product) return activate(linears(x, {&factor, 1})[0], activation);
   tell(x, {&factor, 1});
-  return product->call(x.contiguous(), weight, bias.defined() ? std::optional(bias) : std::nullopt, behind->name,
-                       c10::List<std::optional<at::Scalar>>(), behind->algorithm);
+  const at::Tensor made =
+      product->call(in_type_of(weight, x).contiguous(), weight, bias.defined() ? std::optional(bias) : std::nullopt,
+                    behind->name, c10::List<std::optional<at::Scalar>>(), behind->algorithm);
+  return made.to(x.scalar_type());
 }
 
-at::Tensor linear_added(const at::Tensor& x, const Factor& factor, const at::Tensor& other) {
+namespace {
+
+// In that type, where a kernel makes it.
+at::Tensor added_as(at::ScalarType type, const at::Tensor& x, const Factor& factor, const at::Tensor& other) {
   std::vector<int64_t> shape = x.sizes().vec();
   if (!shape.empty()) shape.back() = rows_of_weight(factor);
-  if (other.sizes() == shape && kernels_may_run({other})) {
-    if (auto products = by_kernel(x, {&factor, 1}, {.added = other.contiguous()})) return products->front();
-  }
-  return linears(x, {&factor, 1})[0] + other;
+  const bool fits_other = other.defined() && other.sizes() == shape && kernels_may_run({other});
+  Behind behind{.type = type};
+  if (fits_other) behind.added = other.contiguous();
+  auto products = by_kernel(x, {&factor, 1}, behind);
+  at::Tensor made = products ? products->front() : linears(x, {&factor, 1})[0];
+  return other.defined() && !(products && fits_other) ? made + other : made;
 }
 
-at::Tensor linear_gated(const at::Tensor& x, const Factor& gate, const Factor& up, Activation activation) {
+at::Tensor gated_as(at::ScalarType type, const at::Tensor& x, const Factor& gate, const Factor& up,
+                    Activation activation) {
   auto bend = bend_of(activation);
   if (bend && rows_of_weight(gate) == rows_of_weight(up) && alike(gate, up)) {
-    if (auto products = by_kernel(x, {&up, 1}, {.bend = *bend, .gate = &gate})) return products->front();
+    if (auto products = by_kernel(x, {&up, 1}, {.bend = *bend, .gate = &gate, .type = type})) return products->front();
   }
   const Factor both[] = {gate, up};
   auto wide = linears(x, both);
   return gated(wide[0], wide[1], activation);
+}
+
+// Whether a product of so many rows of float32 rounds them to bfloat16 itself.
+bool rounds_rows(int64_t rows, const Factor& factor) {
+  const auto& [weight, bias, packed] = factor;
+  if (rows <= kernels::most_few_rows(true) || !kernels_may_run({weight, bias})) return false;
+  if (packed)
+    return !packed->weight_only && packed->coding == kernels::Coding::bfloat12 && packed->type != at::kFloat &&
+           kernels::tiles_fit(packed->n, packed->k);
+  return weight.scalar_type() == at::kBFloat16 && weight.is_contiguous() &&
+         kernels::tiles_fit(weight.size(0), weight.size(1));
+}
+
+}  // namespace
+
+at::Tensor linear_added(const at::Tensor& x, const Factor& factor, const at::Tensor& other) {
+  return added_as(x.scalar_type(), x, factor, other);
+}
+
+at::Tensor linear_gated(const at::Tensor& x, const Factor& gate, const Factor& up, Activation activation) {
+  return gated_as(x.scalar_type(), x, gate, up, activation);
+}
+
+// What lies between is what `down` would round, in half the bytes.
+at::Tensor feed_forward(const at::Tensor& x, const Factor& gate, const Factor& up, const Factor& down,
+                        Activation activation, const at::Tensor& other) {
+  const bool narrow = x.scalar_type() == at::kFloat && x.dim() >= 1 && x.numel() > 0 && kernels_may_run({x}) &&
+                      rounds_rows(count_rows(x), down);
+  const at::Tensor between = gated_as(narrow ? at::kBFloat16 : x.scalar_type(), x, gate, up, activation);
+  const at::Tensor made = added_as(x.scalar_type(), between, down, other);
+  return narrow ? made.to(x.scalar_type()) : made;
 }
 
 }  // namespace nuri::ops

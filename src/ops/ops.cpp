@@ -5,7 +5,10 @@
 namespace nuri::ops {
 
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon) {
-  return at::layer_norm(x, {x.size(-1)}, weight, bias, epsilon);
+  const auto beside = [&](const at::Tensor& tensor) {  // libtorch takes one type alone
+    return tensor.defined() && x.scalar_type() == at::kFloat ? tensor.to(at::kFloat) : tensor;
+  };
+  return at::layer_norm(x, {x.size(-1)}, beside(weight), beside(bias), epsilon);
 }
 
 double lowest(at::ScalarType type) {

@@ -12,8 +12,14 @@
 // arguments allow; where gradients are wanted, every path keeps the graph.
 namespace nuri::ops {
 
-// x [..., K] times weight [N, K] transposed, plus bias [N] -> [..., N]. Fast for a weight that is contiguous, and for
-// one that is the transposed view of rows [K, N].
+// The type of the activations of a model whose weights have type `weights` and lie on `device`: float32 for weights of
+// 16 bits where kernels may run, which round of float32 what they multiply and nothing else: on the CPU, while neither
+// gradients nor autocast are on. Elsewhere the weights' own.
+at::ScalarType activation_type(at::ScalarType weights, at::Device device);
+
+// x [..., K] times weight [N, K] transposed, plus bias [N] -> [..., N] in x's type. Fast for a weight that is
+// contiguous, and for one that is the transposed view of rows [K, N]. Where x is of float32 and the weight of 16 bits,
+// here and below, x is rounded to the weight's type if the product needs it.
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
 
 enum class Activation { gelu, gelu_tanh, quick_gelu, relu, silu, tanh };
@@ -34,9 +40,12 @@ at::Tensor linear_activated(const at::Tensor& x, const Factor& factor, Activatio
 at::Tensor linear_added(const at::Tensor& x, const Factor& factor, const at::Tensor& other);
 // activate(linear(x, gate), activation) * linear(x, up)
 at::Tensor linear_gated(const at::Tensor& x, const Factor& gate, const Factor& up, Activation activation);
+// linear(linear_gated(x, gate, up, activation), down), plus other [..., N] unless undefined
+at::Tensor feed_forward(const at::Tensor& x, const Factor& gate, const Factor& up, const Factor& down,
+                        Activation activation, const at::Tensor& other = {});
 
-// Over the last dimension; computed in float32, result in x's type; an undefined weight is all ones. (Zhang and
-// Sennrich 2019)
+// Over the last dimension; computed in float32, result in x's type, which for weights of 16 bits may be float32; an
+// undefined weight is all ones. (Zhang and Sennrich 2019)
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon);
 
@@ -46,9 +55,9 @@ at::Tensor rotate_half(const at::Tensor& x, const at::Tensor& cosine, const at::
 // The same of the pairs (2 i, 2 i + 1), as complex numbers lie: the layout of Meta's checkpoints.
 at::Tensor rotate_pairs(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
 
-// Scaled dot-product attention of query [B, H, T, D] over key and value [B, K, S, D], H a multiple of K.
-// `mask` is boolean [B or 1, 1, T, S], true where attention is allowed, or of the query's type [B or 1, H or 1, T, S],
-// added to the scores; undefined: `causal` decides.
+// Scaled dot-product attention of query [B, H, T, D] over key and value [B, K, S, D], H a multiple of K, in the query's
+// type; queries of float32 are rounded for keys of 16 bits. `mask` is boolean [B or 1, 1, T, S], true where attention
+// is allowed, or of a floating type [B or 1, H or 1, T, S], added to the scores; undefined: `causal` decides.
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& mask,
                      bool causal, double scale);
 // What is added to a score that must not count: finite, so that a row without any other score stays a number.
@@ -75,7 +84,8 @@ bool can_attend_paged(const at::Tensor& query, const PagedNumbers& keys, const P
 void paged_attention(const at::Tensor& query, const PagedNumbers& keys, const PagedNumbers& values,
                      std::span<const PagedRow> rows, double scale, at::Tensor& out);
 
-// Row i of x [N, K, D] becomes position offsets[i] of block blocks[i]; both [N] int64. Codes are the nearest, with the
+// Row i of x [N, K, D] becomes position offsets[i] of block blocks[i], rounded to what the cache holds; both [N] int64.
+// Codes are the nearest, with the
 // greatest amount of a row's head / 127 for its scale.
 void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, PagedNumbers& cache);
 // The positions of the chosen blocks [n] int64, one after the other, as numbers of that type: [K, n * 16, D]

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "kernels/bfloat12.h"
+#include "kernels/cpu.h"
 #include "kernels/quantized.h"
+#include "kernels/tile_product.h"
 #include "ops/kernel_access.h"
 #include "ops/packed.h"
 
@@ -15,7 +17,7 @@ std::shared_ptr<const PackedWeight> pack(const at::Tensor& weight, kernels::Codi
   at::Tensor w = weight.contiguous();
   int64_t n = w.size(0), k = w.size(1);
   auto packed = std::make_shared<PackedWeight>(
-      PackedWeight{coding, n, k, at::empty({kernels::quantized_bytes(coding, n, k)}, at::kByte)});
+      PackedWeight{coding, n, k, at::empty({kernels::quantized_bytes(coding, n, k)}, at::kByte), {}, w.scalar_type()});
   if (coding == kernels::Coding::bfloat12) {
     at::Tensor exact = w.to(at::kBFloat16);
     EXPECT_TRUE(kernels::pack_bfloat12(n, k, {exact.const_data_ptr(), kernels::Element::bfloat16, k},
@@ -139,6 +141,132 @@ TEST(Linear, PackedWeightsMultiplyAsTheirNumbers) {
       }
 }
 
+// x [..., K] of float32 by weights of 16 bits, on every instruction set and by every way: x is rounded to their type at
+// most, the result of a kernel not at all.
+class WideLinear : public testing::TestWithParam<kernels::Isa> {
+ protected:
+  void SetUp() override { kernels::set_active_isa(GetParam()); }
+  void TearDown() override { kernels::set_active_isa(kernels::supported_isas().back()); }
+
+  static at::Tensor product(const at::Tensor& x, const Factor& factor) {
+    at::Tensor exact = x.to(at::kDouble).matmul(factor.weight.to(at::kDouble).t());
+    return factor.bias.defined() ? exact + factor.bias.to(at::kDouble) : exact;
+  }
+  // Of a kernel, or of libtorch, which rounds the result.
+  static double tolerance(int64_t rows, const Factor& factor) {
+    const at::Tensor& weight = factor.weight;
+    bool kernel = rows <= 6 || (rows <= 16 && !kernels::tiles_fit(weight.size(0), weight.size(1))) ||
+                  !multiplies_fast(weight.scalar_type()) ||
+                  (weight.is_contiguous() && kernels::tiles_fit(weight.size(0), weight.size(1)));
+    return kernel ? 1e-5 : 5e-3;
+  }
+};
+
+TEST_P(WideLinear, IsTheProductOfTheRoundedRows) {
+  at::NoGradGuard no_gradients;
+  at::manual_seed(6);
+  for (at::ScalarType type : {at::kBFloat16, at::kHalf})
+    for (int64_t rows : {1, 6, 7, 16, 17, 40})
+      for (auto [n, k] : {std::pair{96, 64}, {70, 33}}) {
+        at::Tensor x = at::randn({2, (rows + 1) / 2, k}), rounded = x.to(type).to(at::kFloat);
+        at::Tensor other = at::randn({2, (rows + 1) / 2, n});
+        const Factor factor{at::randn({n, k}).to(type), at::randn({n}).to(type)};
+        const Factor gate{at::randn({n, k}).to(type), {}}, slanted{at::randn({k, n}).to(type).t(), {}};
+        const double least = tolerance(2 * ((rows + 1) / 2), factor);
+        SCOPED_TRACE(testing::Message() << rows << " " << n << " " << type);
+        for (const auto& [read, most] : {std::pair{rounded, least}, {x, type == at::kHalf ? 1e-3 : 8e-3}}) {
+          at::Tensor exact = product(read, factor), found = ops::linear(read, factor.weight, factor.bias);
+          EXPECT_EQ(found.scalar_type(), at::kFloat);
+          EXPECT_LT(relative_error(found, exact), most);
+          EXPECT_LT(relative_error(ops::linear_added(read, factor, other), exact + other), most);
+          EXPECT_LT(relative_error(ops::linear_activated(read, factor, Activation::gelu), at::gelu(exact)), 2 * most);
+          EXPECT_LT(relative_error(ops::linear_gated(read, gate, factor, Activation::silu),
+                                   at::silu(product(read, gate)) * exact),
+                    3 * most);
+          EXPECT_LT(relative_error(ops::linear(read, slanted.weight), product(read, slanted)), 8e-3);
+        }
+      }
+}
+
+TEST_P(WideLinear, CodesTakeIt) {
+  at::NoGradGuard no_gradients;
+  at::manual_seed(7);
+  using kernels::Coding;
+  for (Coding coding : {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::bfloat12})
+    for (int64_t rows : {1, 9, 40}) {
+      at::Tensor x = at::randn({rows, 64}).to(at::kBFloat16).to(at::kFloat), y = at::randn({rows, 64});
+      const at::Tensor weight = at::randn({96, 64}).to(at::kBFloat16);
+      const Factor packed{{}, at::randn({96}).to(at::kBFloat16), pack(weight, coding)};
+      const Factor numbers{unpack(*packed.packed, at::empty({}, at::kDouble)), packed.bias};
+      at::Tensor found = ops::linears(x, {&packed, 1})[0];
+      if (coding == Coding::bfloat12) {  // of a model in float32
+        const Factor exact{{}, packed.bias.to(at::kFloat), pack(weight.to(at::kFloat), coding)};
+        EXPECT_LT(relative_error(ops::linears(y, {&exact, 1})[0], product(y, numbers)), 1e-5) << rows;
+      }
+      EXPECT_EQ(found.scalar_type(), at::kFloat);
+      EXPECT_LT(relative_error(found, product(x, numbers)), coding != Coding::bfloat12                 ? 2e-2
+                                                            : rows > 16 && !kernels::tiles_fit(96, 64) ? 5e-3
+                                                                                                       : 1e-5)
+          << rows;
+    }
+}
+
+// What lies between is rounded once, for `down`.
+TEST_P(WideLinear, FeedForwardIsItsFormula) {
+  at::NoGradGuard no_gradients;
+  at::manual_seed(8);
+  for (int64_t rows : {1, 9, 40}) {
+    at::Tensor x = at::randn({rows, 64}).to(at::kBFloat16).to(at::kFloat), other = at::randn({rows, 64});
+    const Factor gate{at::randn({96, 64}).to(at::kBFloat16), {}}, up{at::randn({96, 64}).to(at::kBFloat16), {}};
+    const Factor down{at::randn({64, 96}).to(at::kBFloat16), at::randn({64}).to(at::kBFloat16)};
+    at::Tensor exact = product(at::silu(product(x, gate)) * product(x, up), down);
+    at::Tensor alone = ops::feed_forward(x, gate, up, down, Activation::silu);
+    EXPECT_EQ(alone.scalar_type(), at::kFloat);
+    EXPECT_LT(relative_error(alone, exact), 1e-2) << rows;
+    EXPECT_LT(relative_error(ops::feed_forward(x, gate, up, down, Activation::silu, other), exact + other), 1e-2);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, WideLinear, testing::ValuesIn(kernels::supported_isas()),
+                         [](const auto& info) { return std::string(kernels::isa_name(info.param)); });
+
+TEST(ActivationType, IsFloatWhereKernelsMayRun) {
+  for (at::ScalarType type : {at::kBFloat16, at::kHalf, at::kFloat, at::kDouble})
+    EXPECT_EQ(activation_type(type, at::kCPU), type);
+  at::NoGradGuard no_gradients;
+  EXPECT_EQ(activation_type(at::kBFloat16, at::kCPU), at::kFloat);
+  EXPECT_EQ(activation_type(at::kHalf, at::kCPU), at::kFloat);
+  EXPECT_EQ(activation_type(at::kFloat, at::kCPU), at::kFloat);
+  EXPECT_EQ(activation_type(at::kDouble, at::kCPU), at::kDouble);
+  EXPECT_EQ(activation_type(at::kBFloat16, at::kCUDA), at::kBFloat16);
+  EXPECT_EQ(activation_type(at::kBFloat16, at::kMeta), at::kBFloat16);
+}
+
+TEST(Norms, OfFloatsWithWeightsOf16Bits) {
+  at::NoGradGuard no_gradients;
+  for (at::ScalarType type : {at::kBFloat16, at::kHalf}) {
+    at::Tensor x = at::randn({5, 70}), weight = at::randn({70}).to(type), bias = at::randn({70}).to(type);
+    at::Tensor wide = weight.to(at::kFloat);
+    EXPECT_TRUE(at::equal(ops::rms_norm(x, weight, 1e-5), ops::rms_norm(x, wide, 1e-5)));
+    EXPECT_TRUE(at::equal(ops::layer_norm(x, weight, bias, 1e-5), ops::layer_norm(x, wide, bias.to(at::kFloat), 1e-5)));
+  }
+}
+
+TEST(Attention, QueriesOfFloatsAreRoundedForTheirKeys) {
+  at::NoGradGuard no_gradients;
+  for (at::ScalarType type : {at::kBFloat16, at::kHalf})
+    for (int64_t queries : {1, 20})
+      for (bool masked : {false, true}) {
+        at::Tensor query = at::randn({1, 4, queries, 32}), key = at::randn({1, 2, 20, 32}).to(type),
+                   value = at::randn({1, 2, 20, 32}).to(type), mask;
+        if (masked) mask = at::randn({1, 4, queries, 20});
+        at::Tensor found = ops::attention(query, key, value, mask, false, 0.2);
+        EXPECT_EQ(found.scalar_type(), at::kFloat);
+        at::Tensor exact = ops::attention(query, key.to(at::kFloat), value.to(at::kFloat), mask, false, 0.2);
+        EXPECT_LT(relative_error(found, exact), 2e-2) << type << " " << queries;
+      }
+}
+
 TEST(Linear, PackedWeightsPassAGradientToX) {
   at::manual_seed(5);
   auto packed = pack(at::randn({20, 64}), kernels::Coding::int4_groups);
@@ -218,6 +346,19 @@ TEST(Gated, IsItsFormulaInEveryType) {
       EXPECT_TRUE(with_graph.requires_grad());
       EXPECT_LT(relative_error(with_graph.detach(), exact), tolerance) << type;
     }
+}
+
+TEST(StorePaged, RoundsToWhatTheCacheHolds) {
+  at::Tensor x = at::randn({3, 2, 5}), blocks = at::tensor({1, 0, 1}, at::kLong),
+             offsets = at::tensor({15, 0, 3}, at::kLong);
+  for (bool contiguous : {true, false}) {
+    at::Tensor cache = at::zeros({2, 2, 16, 5}, at::kBFloat16);
+    if (!contiguous) cache = at::zeros({2, 16, 2, 5}, at::kBFloat16).transpose(1, 2);
+    ops::PagedNumbers part{cache, {}};
+    ops::store_paged(x, blocks, offsets, part);
+    EXPECT_TRUE(at::equal(cache[1].select(1, 15), x[0].to(at::kBFloat16)));
+    EXPECT_TRUE(at::equal(cache[0].select(1, 0), x[1].to(at::kBFloat16)));
+  }
 }
 
 // Both ways to store, the second for a cache whose positions do not follow one another.

@@ -17,6 +17,7 @@ struct PackedWeight {
   at::Tensor bytes;  // uint8, as kernels/coding.h tells
   // The form that libtorch's own operators read (ops/weight_only.h), in place of the bytes; null: our kernels'.
   std::shared_ptr<const WeightOnly> weight_only = {};
+  at::ScalarType type = at::kFloat;  // of the model: of 16 bits, x of float32 may be rounded to it
 };
 
 // The numbers that the codes mean, [N, K], in the type and on the device of `like`.

@@ -2,8 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include <cstring>
-
+#include "kernels/convert.h"
 #include "ops/kernel_access.h"
 #include "ops/ops.h"
 
@@ -65,11 +64,10 @@ void paged_attention(const at::Tensor& query, const PagedNumbers& keys, const Pa
 
 void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, PagedNumbers& cache) {
   at::Tensor& numbers = cache.numbers;
-  bool fits = numbers.is_contiguous() && x.is_cpu() && numbers.is_cpu() &&
-              (cache.scales.defined() ? kernels_may_run({x}) && cache.scales.is_contiguous()
-                                      : x.scalar_type() == numbers.scalar_type());
+  bool fits = numbers.is_contiguous() && kernels_may_run({x}) &&
+              (cache.scales.defined() ? numbers.is_cpu() && cache.scales.is_contiguous() : kernels_may_run({numbers}));
   if (!fits) {  // [blocks, 16, K, ...], so that one row's heads are indexed by (block, offset)
-    PagedNumbers stored = cache.scales.defined() ? coded(x) : PagedNumbers{x, {}};
+    PagedNumbers stored = cache.scales.defined() ? coded(x) : PagedNumbers{x.to(numbers.scalar_type()), {}};
     numbers.transpose(1, 2).index_put_({blocks, offsets}, stored.numbers);
     if (cache.scales.defined()) cache.scales.transpose(1, 2).index_put_({blocks, offsets}, stored.scales);
     return;
@@ -80,14 +78,17 @@ void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor
                                 {numbers.mutable_data_ptr<int8_t>(), cache.scales.mutable_data_ptr<float>(),
                                  numbers.size(0), numbers.size(1), numbers.size(3)});
   }
-  int64_t heads = numbers.size(1), positions = numbers.size(2), bytes = numbers.size(3) * numbers.element_size();
+  int64_t heads = numbers.size(1), positions = numbers.size(2), dim = numbers.size(3);
+  int64_t bytes = dim * numbers.element_size(), row_bytes = dim * rows.element_size();
+  const kernels::Element from_type = element_of(rows), to_type = element_of(numbers);
   const auto* from = static_cast<const char*>(rows.const_data_ptr());
   auto* to = static_cast<char*>(numbers.mutable_data_ptr());
   const auto* block = blocks.const_data_ptr<int64_t>();
   const auto* offset = offsets.const_data_ptr<int64_t>();
   for (int64_t row = 0; row < rows.size(0); ++row)
-    for (int64_t head = 0; head < heads; ++head, from += bytes)
-      std::memcpy(to + ((block[row] * heads + head) * positions + offset[row]) * bytes, from, bytes);
+    for (int64_t head = 0; head < heads; ++head, from += row_bytes)
+      kernels::convert(from, from_type, to + ((block[row] * heads + head) * positions + offset[row]) * bytes, to_type,
+                       dim);
 }
 
 at::Tensor gather_paged(const PagedNumbers& cache, const at::Tensor& blocks, at::ScalarType type) {

@@ -16,8 +16,8 @@ namespace {
 
 using kernels::Element;
 
-// The rows of `x` [N, width] as float32, one after the other: change(row, floats) works on them in place, and what it
-// leaves goes to `y`.
+// The rows of `x` [N, width] as float32, one after the other: change(row, from, to) makes of one what goes to `y`; `to`
+// may be `from`.
 template <class Change>
 void for_each_row(const at::Tensor& x, at::Tensor& y, int64_t width, const Change& change) {
   constexpr int64_t kGrain = 1 << 14;  // elements worth a thread
@@ -26,10 +26,16 @@ void for_each_row(const at::Tensor& x, at::Tensor& y, int64_t width, const Chang
   char* to = static_cast<char*>(y.mutable_data_ptr());
   int64_t row_bytes = width * x.element_size();
   parallel_for(0, x.numel() / width, std::max<int64_t>(kGrain / width, 1), [&](int64_t begin, int64_t end) {
+    if (type == Element::float32) {
+      for (int64_t row = begin; row < end; ++row)
+        change(row, reinterpret_cast<const float*>(from + row * row_bytes),
+               reinterpret_cast<float*>(to + row * row_bytes));
+      return;
+    }
     std::vector<float> floats(width);
     for (int64_t row = begin; row < end; ++row) {
       kernels::convert(from + row * row_bytes, type, floats.data(), Element::float32, width);
-      change(row, floats.data());
+      change(row, floats.data(), floats.data());
       kernels::convert(floats.data(), Element::float32, to + row * row_bytes, type, width);
     }
   });
@@ -60,11 +66,11 @@ at::Tensor rms_norm_rows(const at::Tensor& x, const at::Tensor& weight, double e
   Element type = element_of(x);
   std::vector<float> factors(width, 1.0f);
   if (weight.defined())
-    kernels::convert(in_order(weight).const_data_ptr(), type, factors.data(), Element::float32, width);
-  for_each_row(in, y, width, [&](int64_t, float* row) {
-    float mean = sum_of_squares(row, width) / static_cast<float>(width);
+    kernels::convert(in_order(weight).const_data_ptr(), element_of(weight), factors.data(), Element::float32, width);
+  for_each_row(in, y, width, [&](int64_t, const float* from, float* row) {
+    float mean = sum_of_squares(from, width) / static_cast<float>(width);
     float factor = 1.0f / std::sqrt(mean + static_cast<float>(epsilon));
-    for (int64_t i = 0; i < width; ++i) row[i] *= factor;
+    for (int64_t i = 0; i < width; ++i) row[i] = from[i] * factor;
     if (type != Element::float32) {  // the reference rounds before it applies the weight
       std::vector<uint16_t> rounded(width);
       kernels::convert(row, Element::float32, rounded.data(), type, width);
@@ -80,14 +86,14 @@ at::Tensor rotate_rows(const at::Tensor& x, const at::Tensor& cosine, const at::
                        int64_t step) {
   at::Tensor in = in_order(x), y = at::empty_like(in), c = as_floats(cosine), s = as_floats(sine);
   int64_t heads = x.size(1), half = x.size(2) / 2;
-  for_each_row(in, y, heads * 2 * half, [&](int64_t row, float* values) {
+  for_each_row(in, y, heads * 2 * half, [&](int64_t row, const float* from, float* to) {
     const float* cosines = c.const_data_ptr<float>() + row * half;
     const float* sines = s.const_data_ptr<float>() + row * half;
-    for (int64_t head = 0; head < heads; ++head, values += 2 * half)
+    for (int64_t head = 0; head < heads; ++head, from += 2 * half, to += 2 * half)
       for (int64_t i = 0; i < half; ++i) {
-        float &a = values[i * step], &b = values[i * step + apart], first = a;
-        a = first * cosines[i] - b * sines[i];
-        b = b * cosines[i] + first * sines[i];
+        const float a = from[i * step], b = from[i * step + apart];
+        to[i * step] = a * cosines[i] - b * sines[i];
+        to[i * step + apart] = b * cosines[i] + a * sines[i];
       }
   });
   return y;
@@ -139,7 +145,8 @@ at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activa
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
   bool fits = x.dim() >= 1 && x.numel() > 0 &&
-              (!weight.defined() || (weight.numel() == x.size(-1) && x.scalar_type() == weight.scalar_type()));
+              (!weight.defined() || (weight.numel() == x.size(-1) &&
+                                     (x.scalar_type() == weight.scalar_type() || x.scalar_type() == at::kFloat)));
   if (fits && kernels_may_run({x, weight})) return rms_norm_rows(x, weight, epsilon);
   at::Tensor wide = x.to(at::kFloat);
   at::Tensor scaled = wide * at::rsqrt(wide.square().mean(-1, true) + epsilon);

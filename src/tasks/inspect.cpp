@@ -139,7 +139,7 @@ void decode_one(CausalLM& model) {
   nn::KvCache cache(model.cache_shape(), 1, model.dtype(), model.device());
   nn::CachedSequence sequence(cache);
   auto options = at::TensorOptions().device(model.device());
-  Step step{at::empty({1, model.limits().width}, options.dtype(model.dtype())),
+  Step step{at::empty({1, model.limits().width}, options.dtype(model.activation_type())),
             at::empty({1}, options.dtype(at::kLong)),
             {{0, 1, &sequence}},
             {0}};

@@ -69,11 +69,13 @@ struct WeightedBytes {
 };
 constexpr int kWeightBits = 22;
 
-// Rows of x [m, k] of bfloat16 for tiles: groups of 16 rows, in each steps of 32 columns, in each [16 pairs of columns,
-// 16 rows, 2]; rows behind the last are zeros. packed: whole groups, at the beginning of a cache line.
+// Rows of x [m, k], of float32 rounded to bfloat16, for tiles: groups of 16 rows, in each steps of 32 columns, in each
+// [16 pairs of columns, 16 rows, 2]; rows behind the last are zeros. packed: whole groups, at the beginning of a cache
+// line.
 constexpr int64_t kTileRows = 16, kTileStep = 32;
 struct TileRows {
   const void* x;
+  Element type;  // float32 or bfloat16
   int64_t stride, m, k;
   void* packed;
 };
@@ -90,7 +92,7 @@ struct TileProduct : Result {
 // A block of y: groups of rows, 32 columns each.
 constexpr int64_t kTileGroups = 34, kTileColumns = 8, kTileSums = kTileGroups * kTileColumns * kTileRows * kTileStep;
 
-// A head of bfloat16 as TileHead and TileHeadShape (kernels/tile_attention.h) have it.
+// A head as TileHead and TileHeadShape (kernels/tile_attention.h) have it.
 constexpr int64_t kMostTileWidth = 256;
 constexpr int64_t kAttentionQueries = 128, kAttentionKeys = 128;  // at a time
 struct AttendedHead {
@@ -100,6 +102,7 @@ struct AttendedHead {
   int64_t queries, keys, width;
   float scale;
   bool causal;
+  Element query_type;
   void* packed;  // packed_head_bytes, at the beginning of a cache line
   float* work;   // attention_work_bytes of this thread's own, likewise
 };

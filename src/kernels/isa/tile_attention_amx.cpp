@@ -179,9 +179,12 @@ void finish(const AttendedHead& job, const Layout& layout, const Work& work, int
     __m512i r[16];
     NURI_UNROLL for (int i = 0; i < 16; ++i) r[i] = _mm512_castps_si512(mul(_mm512_load_ps(sums + i * 16), share));
     transpose(r);
-    for (int64_t row = 0; row < rows; ++row)
-      store_some(BFloat16{}, halves(job.out) + (query + row) * job.out_stride + column, _mm512_castsi512_ps(r[row]),
-                 least(16, job.width - column));
+    with_tile_element(job.query_type, [&](auto type) {
+      auto* const to = static_cast<unsigned char*>(job.out);
+      for (int64_t row = 0; row < rows; ++row)
+        store_some(type, to + ((query + row) * job.out_stride + column) * decltype(type)::kBytes,
+                   _mm512_castsi512_ps(r[row]), least(16, job.width - column));
+    });
   }
 }
 
@@ -189,9 +192,13 @@ void finish(const AttendedHead& job, const Layout& layout, const Work& work, int
 void attend_groups(const AttendedHead& job, const Layout& layout, const Work& work, int64_t query, int64_t groups) {
   for (int64_t g = 0; g < groups; ++g) {
     const int64_t row = query + g * 16;
-    for (int64_t step = 0; step < layout.key_steps; ++step)
-      pack_columns(halves(job.query) + row * job.query_stride + step * kTileStep, job.query_stride, job.queries - row,
-                   job.width - step * kTileStep, work.queries + (g * layout.key_steps + step) * kTileNumbers);
+    with_tile_element(job.query_type, [&](auto type) {
+      const auto* const from = static_cast<const unsigned char*>(job.query);
+      for (int64_t step = 0; step < layout.key_steps; ++step)
+        pack_columns(type, from + (row * job.query_stride + step * kTileStep) * decltype(type)::kBytes,
+                     job.query_stride, job.queries - row, job.width - step * kTileStep,
+                     work.queries + (g * layout.key_steps + step) * kTileNumbers);
+    });
     work.greatest[g] = broadcast(-3e38f);  // not minus infinity, whose difference from itself is no number
     work.total[g] = zero();
   }
@@ -214,10 +221,11 @@ void pack_head(const AttendedHead& job) {
     for (int64_t step = 0; step < layout.key_steps; ++step, to += 2 * kTileNumbers) {
       const int64_t column = step * kTileStep;
       for (int64_t row = 0; row < 32; ++row)
-        _mm512_store_si512(to + row * kTileStep,
-                           key + row < job.keys ? load_numbers(halves(job.key) + (key + row) * job.key_stride + column,
-                                                               job.width - column)
-                                                : _mm512_setzero_si512());
+        _mm512_store_si512(
+            to + row * kTileStep,
+            key + row < job.keys
+                ? load_numbers(BFloat16{}, halves(job.key) + (key + row) * job.key_stride + column, job.width - column)
+                : _mm512_setzero_si512());
     }
   }
   for (int64_t block = 0; block < layout.blocks; ++block) {

@@ -190,12 +190,15 @@ void finish_panel(const TileProduct& job, const Place& at, const float* sums) {
 }  // namespace
 
 void pack_tiles(const TileRows& job, int64_t begin, int64_t end) {
-  for (int64_t group = begin; group < end; ++group) {
-    const uint16_t* const from = halves(job.x) + group * kTileRows * job.stride;
-    uint16_t* const to = halves(job.packed) + group * kTileRows * job.k;
-    for (int64_t k = 0; k < job.k; k += kTileStep)
-      pack_columns(from + k, job.stride, job.m - group * kTileRows, kTileStep, to + k * kTileRows);
-  }
+  with_tile_element(job.type, [&](auto type) {
+    constexpr int64_t kBytes = decltype(type)::kBytes;
+    for (int64_t group = begin; group < end; ++group) {
+      const auto* const from = static_cast<const unsigned char*>(job.x) + group * kTileRows * job.stride * kBytes;
+      uint16_t* const to = halves(job.packed) + group * kTileRows * job.k;
+      for (int64_t k = 0; k < job.k; k += kTileStep)
+        pack_columns(type, from + k * kBytes, job.stride, job.m - group * kTileRows, kTileStep, to + k * kTileRows);
+    }
+  });
 }
 
 void tile_product(const TileProduct& job, int64_t begin, int64_t end) {

@@ -66,18 +66,38 @@ inline void transpose(__m512i (&r)[16]) {
   }
 }
 
-// `count` numbers at `from`, zeros behind them: up to 32, less than none as none.
-inline __m512i load_numbers(const uint16_t* from, int64_t count) {
+// Calls body(Float32{}) or body(BFloat16{}).
+template <class Body>
+inline void with_tile_element(Element type, const Body& body) {
+  if (type == Element::float32) {
+    body(Float32{});
+  } else {
+    body(BFloat16{});
+  }
+}
+
+// `count` numbers at `from` as bfloat16, zeros behind them: up to 32, less than none as none.
+inline __m512i load_numbers(BFloat16, const void* from, int64_t count) {
   if (count >= kTileStep) return _mm512_loadu_si512(from);
   return count > 0 ? _mm512_maskz_loadu_epi16(static_cast<__mmask32>((uint64_t{1} << count) - 1), from)
                    : _mm512_setzero_si512();
 }
+inline __m512i load_numbers(Float32 type, const void* from, int64_t count) {
+  const auto half = [&](int64_t begin) {
+    const int64_t left = least(count - begin, kLanes);
+    const auto* const at = static_cast<const float*>(from) + begin;
+    return narrow_bf16(left == kLanes ? load(type, at) : left > 0 ? load_some(type, at, left) : zero());
+  };
+  return _mm512_inserti64x4(_mm512_castsi256_si512(half(0)), half(kLanes), 1);
+}
 
 // Tile B of 16 rows in memory as its columns: `rows` of them from `from` on, `numbers` of each, zeros for the rest.
-inline void pack_columns(const uint16_t* from, int64_t stride, int64_t rows, int64_t numbers, uint16_t* tile) {
+template <class E>
+inline void pack_columns(E type, const unsigned char* from, int64_t stride, int64_t rows, int64_t numbers,
+                         uint16_t* tile) {
   __m512i r[16];
   for (int64_t row = 0; row < 16; ++row)
-    r[row] = row < rows ? load_numbers(from + row * stride, numbers) : _mm512_setzero_si512();
+    r[row] = row < rows ? load_numbers(type, from + row * stride * E::kBytes, numbers) : _mm512_setzero_si512();
   transpose(r);
   NURI_UNROLL for (int i = 0; i < 16; ++i) _mm512_store_si512(tile + i * 32, r[i]);
 }

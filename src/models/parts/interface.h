@@ -110,8 +110,10 @@ class CausalLM : public Model {
   };
   virtual Limits limits() const = 0;
   virtual nn::CacheShape cache_shape() const = 0;
-  virtual at::ScalarType dtype() const = 0;
+  virtual at::ScalarType dtype() const = 0;  // of weights, and of keys and values
   virtual at::Device device() const = 0;
+  // Of Step::embeddings, and of logits.
+  at::ScalarType activation_type() const { return ops::activation_type(dtype(), device()); }
 
   // `input_ids` [B, T], perhaps `attention_mask` [B, T] (0 where a token is padding) and media as the processor names
   // them -> what the decoder reads of each row, padding left out. Throws Error(usage) for placeholders of media that

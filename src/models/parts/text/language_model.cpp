@@ -87,7 +87,8 @@ NamedTensors EncoderDecoder::forward(const at::Tensor& embeddings, const NamedTe
   check_rows(ids, batch, "decoder_input_ids");
   int64_t length = ids.size(1);
   at::Tensor states = model_.encode(embeddings, mask);
-  nn::DenseCausalAttention context(batch, length, mask_of(inputs, "decoder_attention_mask", batch, length));
+  nn::DenseCausalAttention context(batch, length, mask_of(inputs, "decoder_attention_mask", batch, length), {},
+                                   embedding().scalar_type());
   nn::DenseCrossAttention memory(model_.memories(states), mask);
   at::Tensor words = model_.embed(ids.to(embeddings.device()));
   at::Tensor logits = model_.logits(model_.decode(words.flatten(0, 1), context, memory)).unflatten(0, {batch, length});

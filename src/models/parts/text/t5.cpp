@@ -142,7 +142,11 @@ at::Tensor T5::encode(const at::Tensor& embeddings, const at::Tensor& mask) cons
 
 std::vector<nn::CrossMemory> T5::memories(const at::Tensor& states) const {
   std::vector<nn::CrossMemory> all;
-  for (const auto& block : decoder_) all.push_back(block.memory(states));
+  for (const auto& block : decoder_) {
+    nn::CrossMemory memory = block.memory(states);
+    const at::ScalarType kept = embedding().scalar_type();
+    all.push_back({nn::as_kept(memory.key, kept), nn::as_kept(memory.value, kept)});
+  }
   return all;
 }
 

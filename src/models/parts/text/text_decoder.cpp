@@ -79,7 +79,8 @@ NamedTensors forward_batch(const TextDecoder& decoder, const at::Tensor& embeddi
     return found;
   };
   at::Tensor positions = decoder.positions(inputs, batch, length);
-  nn::DenseCausalAttention context(batch, length, attention_mask(inputs, batch, length), std::move(slots));
+  nn::DenseCausalAttention context(batch, length, attention_mask(inputs, batch, length), std::move(slots),
+                                   decoder.dtype());
   at::Tensor hidden =
       decoder.forward(embeddings.reshape({batch * length, width}), positions.to(embeddings.device()), context, {}, tap);
   hidden = hidden.view({batch, length, width});

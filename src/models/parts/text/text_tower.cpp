@@ -21,7 +21,8 @@ at::Tensor TextTower::operator()(const at::Tensor& ids, const at::Tensor& mask, 
     throw Error(ErrorKind::usage,
                 fmt::format("input_ids: found {} tokens, expected at most {}", length, config_.context));
   check_ids(ids, config_.vocabulary);
-  at::Tensor x = tokens_(ids) + positions_.weight().narrow(0, 0, length);
+  const at::Tensor positions = positions_.weight().narrow(0, 0, length);
+  at::Tensor x = tokens_(ids).to(positions.scalar_type()) + positions;
   at::Tensor allowed;
   if (mask.defined()) {
     check_shape(mask, {ids.size(0), length}, "attention_mask");
