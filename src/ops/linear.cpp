@@ -391,13 +391,13 @@ at::Tensor gated_as(at::ScalarType type, const at::Tensor& x, const Factor& gate
   return gated(wide[0], wide[1], activation);
 }
 
-// Whether a product of so many rows of float32 rounds them to bfloat16 itself.
+// Whether a product of so many rows of float32 rounds them itself, to bfloat16 or less.
 bool rounds_rows(int64_t rows, const Factor& factor) {
   const auto& [weight, bias, packed] = factor;
   if (rows <= kernels::most_few_rows(true) || !kernels_may_run({weight, bias})) return false;
   if (packed)
-    return !packed->weight_only && packed->coding == kernels::Coding::bfloat12 && packed->type != at::kFloat &&
-           kernels::tiles_fit(packed->n, packed->k);
+    return !packed->weight_only && packed->type != at::kFloat &&
+           (packed->coding != kernels::Coding::bfloat12 || kernels::tiles_fit(packed->n, packed->k));
   return weight.scalar_type() == at::kBFloat16 && weight.is_contiguous() &&
          kernels::tiles_fit(weight.size(0), weight.size(1));
 }

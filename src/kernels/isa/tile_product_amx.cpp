@@ -181,9 +181,11 @@ void multiply_panel(const TileProduct& job, const Place& at, float* sums, const 
 }
 
 void finish_panel(const TileProduct& job, const Place& at, const float* sums) {
+  const int64_t n = at.column * kTileStep;
   for (int64_t group = 0; group < at.groups; ++group) {
-    const int64_t row = (at.group + group) * kTileRows;
-    finish_tiles(job, sums + group * 2 * kTileFloats, row, at.column * kTileStep, least(kTileRows, job.m - row));
+    const int64_t row = (at.group + group) * kTileRows, next = row + kTileRows;
+    fetch_results(job, next, least(kTileRows, job.m - next), n, kTileStep);
+    finish_tiles(job, sums + group * 2 * kTileFloats, row, n, least(kTileRows, job.m - row));
   }
 }
 
