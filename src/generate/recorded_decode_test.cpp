@@ -116,7 +116,9 @@ TEST(RecordedDecode, AReplayDoesWhatTheRecordingDid) {
         EXPECT_FALSE(call.starts_with(asks)) << call;
     EXPECT_GT(operators.called.size(), 20u);
     if (round == 1) replayed = operators.called;
-    if (round > 1) EXPECT_EQ(operators.called, replayed);
+    if (round > 1) {
+      EXPECT_EQ(operators.called, replayed);
+    }
   }
 }
 

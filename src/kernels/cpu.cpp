@@ -43,9 +43,10 @@ CpuFeatures detect() {
   found.avx512_vnni = found.avx512 && (c & bit_AVX512VNNI);
   const uint32_t tiles = 1u << 22 | 1u << 24 | 1u << 25;  // AMX-BF16, AMX-TILE, AMX-INT8
   const uint64_t tile_state = 3u << 17;
-  found.amx_bf16 = found.avx512_vnni && (d & tiles) == tiles && (state & tile_state) == tile_state && may_use_tiles();
+  const bool has_tiles = (d & tiles) == tiles && (state & tile_state) == tile_state;
   uint32_t sub = 0;
-  if (found.avx512 && __get_cpuid_count(7, 1, &sub, &b, &c, &d)) found.avx512_bf16 = sub & bit_AVX512BF16;
+  if (found.avx512_vnni && __get_cpuid_count(7, 1, &sub, &b, &c, &d)) found.avx512_bf16 = sub & bit_AVX512BF16;
+  found.amx_bf16 = found.avx512_bf16 && has_tiles && may_use_tiles();
   return found;
 }
 
@@ -74,6 +75,8 @@ std::string_view isa_name(Isa isa) {
       return "avx512";
     case Isa::avx512_vnni:
       return "avx512_vnni";
+    case Isa::avx512_bf16:
+      return "avx512_bf16";
     case Isa::amx:
       return "amx";
   }
@@ -85,6 +88,7 @@ std::vector<Isa> supported_isas(const CpuFeatures& features) {
   if (features.avx2) isas.push_back(Isa::avx2);
   if (features.avx512) isas.push_back(Isa::avx512);
   if (features.avx512_vnni) isas.push_back(Isa::avx512_vnni);
+  if (features.avx512_bf16) isas.push_back(Isa::avx512_bf16);
   if (features.amx_bf16) isas.push_back(Isa::amx);
   return isas;
 }

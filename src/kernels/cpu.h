@@ -9,15 +9,17 @@ namespace nuri::kernels {
 struct CpuFeatures {
   bool avx2 = false;    // AVX2 with FMA and F16C
   bool avx512 = false;  // AVX-512 F, BW, DQ and VL, beside the above
-  bool avx512_bf16 = false;
   bool avx512_vnni = false;
-  bool amx_bf16 = false;  // matrix tiles with products of bfloat16, which Linux lets this process use
+  bool avx512_bf16 = false;  // products of bfloat16, beside the above
+  bool amx_bf16 = false;     // matrix tiles with products of bfloat16, which Linux lets this process use
 };
 const CpuFeatures& cpu_features();
 
 // The sets that kernels are compiled for, in rising order; each one contains those before it.
-enum class Isa { scalar, avx2, avx512, avx512_vnni, amx };
+enum class Isa { scalar, avx2, avx512, avx512_vnni, avx512_bf16, amx };
 std::string_view isa_name(Isa isa);
+// Whether the set multiplies tiles of bfloat16 (tile_product.h, tile_attention.h).
+inline bool has_tiles(Isa isa) { return isa >= Isa::avx512_bf16; }
 std::vector<Isa> supported_isas(const CpuFeatures& features = cpu_features());
 
 // The set named by `forced`, or the best one of `features` when `forced` is empty.

@@ -24,9 +24,18 @@ TEST(Cpu, ChoosesTheBestSetOrTheForcedOne) {
   EXPECT_EQ(choose_isa(features, "avx2"), Isa::avx2);
   features.avx512_vnni = true;
   EXPECT_EQ(choose_isa(features, ""), Isa::avx512_vnni);
+  features.avx512_bf16 = true;
+  EXPECT_EQ(choose_isa(features, ""), Isa::avx512_bf16);
   features.amx_bf16 = true;
   EXPECT_EQ(choose_isa(features, ""), Isa::amx);
   EXPECT_EQ(choose_isa(features, "avx512"), Isa::avx512);
+}
+
+TEST(Cpu, TilesNeedProductsOfBFloat16) {
+  EXPECT_FALSE(has_tiles(Isa::scalar));
+  EXPECT_FALSE(has_tiles(Isa::avx512_vnni));
+  EXPECT_TRUE(has_tiles(Isa::avx512_bf16));
+  EXPECT_TRUE(has_tiles(Isa::amx));
 }
 
 TEST(Cpu, RefusesASetThatIsUnknownOrMissing) {

@@ -8,3 +8,8 @@
   (::nuri::kernels::active_isa() >= ::nuri::kernels::Isa::avx512 ? ::nuri::kernels::avx512::function \
    : ::nuri::kernels::active_isa() == ::nuri::kernels::Isa::avx2 ? ::nuri::kernels::avx2::function   \
                                                                  : ::nuri::kernels::scalar::function)
+
+// Likewise of the sets with tiles, where has_tiles(active_isa()).
+#define NURI_TILE_KERNEL(function)                                                             \
+  (::nuri::kernels::active_isa() == ::nuri::kernels::Isa::amx ? ::nuri::kernels::amx::function \
+                                                              : ::nuri::kernels::bf16::function)

@@ -30,6 +30,7 @@ Functions functions() {
   switch (active_isa()) {
     case Isa::amx:
       return {vnni::round_rows, vnni::quantized_product, amx::round_group, amx::blocked_product};
+    case Isa::avx512_bf16:
     case Isa::avx512_vnni:
       return {vnni::round_rows, vnni::quantized_product, vnni::round_group, vnni::blocked_product};
     case Isa::avx512:

@@ -184,22 +184,34 @@ TEST_P(QuantizedProducts, SeveralWeightsAtOnceAndOneRowAmongOthers) {
   }
 }
 
-TEST_P(QuantizedProducts, OneRowAmongMany) {
-  constexpr int64_t kRows = 70, kPart = 17, kWidth = 600, kColumns = 35;
+// Rows [from, from + part) of a product of `m` rows are what they are as a product of their own.
+void check_part(int64_t m, int64_t n, int64_t k, int64_t from, int64_t part, Coding coding) {
+  SCOPED_TRACE(testing::Message() << coding_name(coding) << ": m " << m << ", n " << n << ", k " << k);
   CounterRandom random(6);
-  Buffer x(Element::bfloat16, kRows * kWidth);
+  Buffer x(Element::bfloat16, m * k), all(Element::float32, m * n), some(Element::float32, part * n);
   x.set_random(random);
-  for (Coding coding : kCodings) {
-    const Weight w = make_weight(coding, kColumns, kWidth, random);
-    Buffer all(Element::float32, kRows * kColumns), some(Element::float32, kPart * kColumns);
-    QuantizedFactor factor{kColumns, coding, w.packed.data() + 1, {all.data(), Element::float32, kColumns}};
-    quantized_products(kRows, kWidth, {x.data(), Element::bfloat16, kWidth}, {&factor, 1});
-    factor.y.data = some.data();
-    constexpr int64_t kFrom = 37;
-    const auto* from = static_cast<const std::byte*>(x.data()) + kFrom * kWidth * 2;
-    quantized_products(kPart, kWidth, {from, Element::bfloat16, kWidth}, {&factor, 1});
-    for (int64_t i = 0; i < some.count(); ++i) ASSERT_EQ(some.get(i), all.get(kFrom * kColumns + i));
-  }
+  const Weight w = make_weight(coding, n, k, random);
+  QuantizedFactor factor{n, coding, w.packed.data() + 1, {all.data(), Element::float32, n}};
+  quantized_products(m, k, {x.data(), Element::bfloat16, k}, {&factor, 1});
+  factor.y.data = some.data();
+  const auto* rows = static_cast<const std::byte*>(x.data()) + from * k * 2;
+  quantized_products(part, k, {rows, Element::bfloat16, k}, {&factor, 1});
+  for (int64_t i = 0; i < some.count(); ++i) ASSERT_EQ(some.get(i), all.get(from * n + i)) << i / n << ", " << i % n;
+}
+
+TEST_P(QuantizedProducts, OneRowAmongMany) {
+  for (Coding coding : kCodings) check_part(70, 35, 600, 37, 17, coding);
+}
+
+// So many rows that their codes do not stay in a cache together: they are multiplied in parts of k.
+TEST_P(QuantizedProducts, PartsOfK) {
+  for (Coding coding : kCodings) check_part(1024, 600, 1040, 1001, 17, coding);
+}
+
+// With one scale a row sums are exact, whichever kernel makes them.
+TEST_P(QuantizedProducts, FewRowsAreAsAmongMany) {
+  for (Coding coding : {Coding::int8_rows, Coding::int8_rotated})
+    for (int64_t part : {1, 3, 9}) check_part(20, 35, 600, 7, part, coding);
 }
 
 // Sums of codes at their ends do not leave their type.

@@ -119,6 +119,13 @@ class EveryIsa : public testing::TestWithParam<Isa> {
   void TearDown() override { set_active_isa(supported_isas().back()); }
 };
 
+// Those that multiply tiles.
+inline std::vector<Isa> tile_isas() {
+  std::vector<Isa> isas = supported_isas();
+  std::erase_if(isas, [](Isa isa) { return !has_tiles(isa); });
+  return isas;
+}
+
 inline std::string isa_test_name(const testing::TestParamInfo<Isa>& info) { return std::string(isa_name(info.param)); }
 
 }  // namespace nuri::kernels

@@ -39,8 +39,8 @@ void check(const TileHeadShape& shape, const TileHead& head) {
 }  // namespace
 
 bool tiles_attend(const TileHeadShape& shape) {
-  return active_isa() == Isa::amx && shape.queries > 0 && shape.keys > 0 && shape.keys <= kMostKeys &&
-         shape.width > 0 && shape.width <= kMostTileWidth && shape.scale > 0 && shape.query_type != Element::float16 &&
+  return has_tiles(active_isa()) && shape.queries > 0 && shape.keys > 0 && shape.keys <= kMostKeys && shape.width > 0 &&
+         shape.width <= kMostTileWidth && shape.scale > 0 && shape.query_type != Element::float16 &&
          (!shape.causal || shape.queries <= shape.keys);
 }
 
@@ -52,6 +52,8 @@ void tile_attention(const TileHeadShape& shape, std::span<const TileHead> heads)
                             shape.queries, shape.keys, shape.width));
   for (const TileHead& head : heads) check(shape, head);
   const int64_t shares = (shape.queries + kShare - 1) / kShare;
+  const auto pack = NURI_TILE_KERNEL(pack_head);
+  const auto attend = NURI_TILE_KERNEL(attend_head);
   parallel_for(0, static_cast<int64_t>(heads.size()) * shares, 1, [&](int64_t begin, int64_t end) {
     static thread_local Scratch packed, work;
     std::byte* const keys = packed.of(packed_head_bytes(shape.keys, shape.width));
@@ -60,8 +62,8 @@ void tile_attention(const TileHeadShape& shape, std::span<const TileHead> heads)
       const int64_t first = i % shares * kShare;
       AttendedHead job = job_of(shape, heads[static_cast<std::size_t>(i / shares)]);
       job.packed = keys, job.work = sums;
-      if (i == begin || first == 0) amx::pack_head(job);
-      amx::attend_head(job, first, std::min(first + kShare, shape.queries));
+      if (i == begin || first == 0) pack(job);
+      attend(job, first, std::min(first + kShare, shape.queries));
     }
   });
 }

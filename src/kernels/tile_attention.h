@@ -24,8 +24,8 @@ struct TileHeadShape {
       Element::bfloat16;  // of queries, which are rounded to bfloat16, and of what comes out; or float32
 };
 
-// Whether tile_attention takes heads of this shape: on a processor with matrix tiles (AMX), for widths of up to 256,
-// and up to 16,384 keys, whose packed form each thread keeps.
+// Whether tile_attention takes heads of this shape: on a processor with products of bfloat16 (AVX512_BF16 or AMX), for
+// widths of up to 256, and up to 16,384 keys, whose packed form each thread keeps.
 bool tiles_attend(const TileHeadShape& shape);
 
 // For each head out = softmax(scale * query key^T) value, [queries, width]: scores and sums of float32, the

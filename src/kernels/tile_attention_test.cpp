@@ -12,13 +12,9 @@ namespace {
 
 constexpr Element kType = Element::bfloat16;
 
-class TileAttentionTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!cpu_features().amx_bf16) GTEST_SKIP() << "no matrix tiles on this processor";
-    set_active_isa(Isa::amx);
-  }
-};
+using TileAttentionTest = EveryIsa;
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TileAttentionTest);  // a processor may have none
+INSTANTIATE_TEST_SUITE_P(Kernels, TileAttentionTest, testing::ValuesIn(tile_isas()), isa_test_name);
 
 // Heads beside each other in rows of all heads, as a projection gives them.
 struct Case {
@@ -94,23 +90,23 @@ void expect_right(const Case& c) {
   EXPECT_TRUE(t.out.guard_is_whole());
 }
 
-TEST_F(TileAttentionTest, IsAttentionAtEverySize) {
+TEST_P(TileAttentionTest, IsAttentionAtEverySize) {
   for (int64_t width : {8, 64, 72, 80, 96, 128, 256}) expect_right({37, 45, width});
   for (int64_t queries : {1, 15, 16, 17, 129}) expect_right({queries, 33, 32});
   for (int64_t keys : {1, 31, 32, 127, 128, 129, 300}) expect_right({20, keys, 64});
   expect_right({600, 200, 64, 3});  // several shares of queries of several heads
 }
 
-TEST_F(TileAttentionTest, LooksBackAlone) {
+TEST_P(TileAttentionTest, LooksBackAlone) {
   for (int64_t length : {1, 16, 40, 128, 130, 290}) expect_right({length, length, 64, 2, true});
 }
 
-TEST_F(TileAttentionTest, SharpScores) {
+TEST_P(TileAttentionTest, SharpScores) {
   expect_right({40, 300, 64, 1, false, 12.0});  // the greatest score moves from block to block
   expect_right({140, 140, 64, 1, true, 12.0});
 }
 
-TEST_F(TileAttentionTest, GreatScoresStayNumbers) {
+TEST_P(TileAttentionTest, GreatScoresStayNumbers) {
   Tensors t({16, 160, 32});
   for (int64_t i = 0; i < t.query.count(); ++i) t.query.set(i, -1e15);
   for (int64_t i = 0; i < t.key.count(); ++i)
@@ -121,7 +117,7 @@ TEST_F(TileAttentionTest, GreatScoresStayNumbers) {
   for (int64_t i = 0; i < t.out.count(); ++i) ASSERT_EQ(t.out.get(i), t.value.get(140 * 32 + i % 32));
 }
 
-TEST_F(TileAttentionTest, QueriesOfFloatsAreRoundedAsTheyArePacked) {
+TEST_P(TileAttentionTest, QueriesOfFloatsAreRoundedAsTheyArePacked) {
   for (bool causal : {false, true}) {
     const Case c{45, 45, 72, 2, causal};
     Tensors floats(c, Element::float32), rounded(c);
@@ -134,7 +130,7 @@ TEST_F(TileAttentionTest, QueriesOfFloatsAreRoundedAsTheyArePacked) {
   }
 }
 
-TEST_F(TileAttentionTest, AQueryDoesNotDependOnTheOthers) {
+TEST_P(TileAttentionTest, AQueryDoesNotDependOnTheOthers) {
   Tensors all({150, 200, 80}), one({1, 200, 80});
   all.attend();
   for (int64_t query : {0, 17, 149}) {
@@ -145,7 +141,7 @@ TEST_F(TileAttentionTest, AQueryDoesNotDependOnTheOthers) {
   }
 }
 
-TEST_F(TileAttentionTest, RefusesWhatDoesNotFit) {
+TEST_P(TileAttentionTest, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(tiles_attend({1, 1, 1, 1}));
   EXPECT_FALSE(tiles_attend({1, 1, 257, 1}));
   EXPECT_FALSE(tiles_attend({1, 16385, 64, 1}));

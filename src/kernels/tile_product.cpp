@@ -34,8 +34,10 @@ void multiply_chunk(int64_t first, int64_t rows, int64_t k, const ConstRows& x, 
   static thread_local Scratch scratch;
   std::byte* const packed = scratch.of(groups * kGroup * k * element_bytes(Element::bfloat16));
   const void* const from = row_of(x.data, first, x.stride, x.type);
+  const auto pack = NURI_TILE_KERNEL(pack_tiles);
+  const auto product = NURI_TILE_KERNEL(tile_product);
   parallel_for(0, groups, std::max<int64_t>(1, (1 << 15) / (kGroup * k)), [&](int64_t begin, int64_t end) {
-    amx::pack_tiles({from, x.type, x.stride, rows, k, packed}, begin, end);
+    pack({from, x.type, x.stride, rows, k, packed}, begin, end);
   });
   over_factors(factors, kTileStep, 4, [&](const TileFactor& factor, int64_t begin, int64_t end) {
     static thread_local Scratch own;
@@ -55,14 +57,14 @@ void multiply_chunk(int64_t first, int64_t rows, int64_t k, const ConstRows& x, 
                   codes ? codes + all : nullptr,
                   sums};
         },
-        amx::tile_product);
+        product);
   });
 }
 
 }  // namespace
 
 bool tiles_fit(int64_t n, int64_t k) {
-  return active_isa() == Isa::amx && n > 0 && k > 0 && n % kTileStep == 0 && k % kTileStep == 0;
+  return has_tiles(active_isa()) && n > 0 && k > 0 && n % kTileStep == 0 && k % kTileStep == 0;
 }
 
 void tile_products(int64_t m, int64_t k, ConstRows x, std::span<const TileFactor> factors) {

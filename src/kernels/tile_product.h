@@ -19,8 +19,8 @@ struct TileFactor {
   const void* bfloat12 = nullptr;  // the weight packed so, in place of w
 };
 
-// Whether tile_products can make a product of these sizes: on a processor with matrix tiles (AMX), for n and k in
-// multiples of 32.
+// Whether tile_products can make a product of these sizes: on a processor with products of bfloat16 (AVX512_BF16 or
+// AMX), for n and k in multiples of 32.
 bool tiles_fit(int64_t n, int64_t k);
 
 // For each factor y[m, n] = sum_k x[m, k] w[n, k] and its epilogue, w of bfloat16, x too or of float32, of which each

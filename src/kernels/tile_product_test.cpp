@@ -9,13 +9,9 @@
 namespace nuri::kernels {
 namespace {
 
-class TileProductTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!cpu_features().amx_bf16) GTEST_SKIP() << "no matrix tiles on this processor";
-    set_active_isa(Isa::amx);
-  }
-};
+using TileProductTest = EveryIsa;
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TileProductTest);  // a processor may have none
+INSTANTIATE_TEST_SUITE_P(Kernels, TileProductTest, testing::ValuesIn(tile_isas()), isa_test_name);
 
 double gelu(double x, Bend bend) {
   return 0.5 * x *
@@ -52,7 +48,7 @@ void expect_right(const Case& c) {
   EXPECT_TRUE(y.guard_is_whole());
 }
 
-TEST_F(TileProductTest, IsTheProductAtEverySize) {
+TEST_P(TileProductTest, IsTheProductAtEverySize) {
   for (int64_t m : {1, 15, 16, 17, 32, 47, 49}) expect_right({m, 64, 96});
   for (int64_t n : {32, 96, 128, 160}) expect_right({33, n, 64, 11});
   for (int64_t k : {32, 512, 544, 1056}) expect_right({20, 32, k, 1, false});
@@ -60,7 +56,7 @@ TEST_F(TileProductTest, IsTheProductAtEverySize) {
   expect_right({1060, 32, 4128});  // and than are packed at a time
 }
 
-TEST_F(TileProductTest, FloatsAreRoundedAsTheyArePacked) {
+TEST_P(TileProductTest, FloatsAreRoundedAsTheyArePacked) {
   for (int64_t m : {1, 16, 37}) {
     const int64_t n = 64, k = 96, stride = k + 5;
     CounterRandom random(static_cast<uint64_t>(m));
@@ -82,7 +78,7 @@ TEST_F(TileProductTest, FloatsAreRoundedAsTheyArePacked) {
   }
 }
 
-TEST_F(TileProductTest, GeluKeepsSmallResults) {
+TEST_P(TileProductTest, GeluKeepsSmallResults) {
   constexpr Element kType = Element::bfloat16;
   for (double value : {-12.0, -6.0, -4.0, -0.5, -1e-3, 0.0, 1e-3, 0.5, 6.0, 1e30}) {
     Buffer x(kType, 32), w(kType, 32 * 32), y(kType, 32);
@@ -97,7 +93,7 @@ TEST_F(TileProductTest, GeluKeepsSmallResults) {
   }
 }
 
-TEST_F(TileProductTest, ARowDoesNotDependOnTheOthers) {
+TEST_P(TileProductTest, ARowDoesNotDependOnTheOthers) {
   constexpr Element kType = Element::bfloat16;
   const int64_t m = 70, n = 64, k = 1056;
   CounterRandom random(5);
@@ -113,7 +109,7 @@ TEST_F(TileProductTest, ARowDoesNotDependOnTheOthers) {
   }
 }
 
-TEST_F(TileProductTest, RefusesWhatDoesNotFit) {
+TEST_P(TileProductTest, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(tiles_fit(64, 96));
   EXPECT_FALSE(tiles_fit(64, 100));
   EXPECT_FALSE(tiles_fit(48, 96));
@@ -130,7 +126,6 @@ TEST_F(TileProductTest, RefusesWhatDoesNotFit) {
   refused(1, 32, {x.data(), kType, 32}, {32, {half.data(), Element::float16, 32}, {y.data(), kType, 32}});
   set_active_isa(Isa::avx512);
   EXPECT_FALSE(tiles_fit(64, 96));
-  set_active_isa(Isa::amx);
 }
 
 }  // namespace

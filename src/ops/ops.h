@@ -85,8 +85,7 @@ void paged_attention(const at::Tensor& query, const PagedNumbers& keys, const Pa
                      std::span<const PagedRow> rows, double scale, at::Tensor& out);
 
 // Row i of x [N, K, D] becomes position offsets[i] of block blocks[i], rounded to what the cache holds; both [N] int64.
-// Codes are the nearest, with the
-// greatest amount of a row's head / 127 for its scale.
+// Codes are the nearest, with the greatest amount of a row's head / 127 for its scale.
 void store_paged(const at::Tensor& x, const at::Tensor& blocks, const at::Tensor& offsets, PagedNumbers& cache);
 // The positions of the chosen blocks [n] int64, one after the other, as numbers of that type: [K, n * 16, D]
 at::Tensor gather_paged(const PagedNumbers& cache, const at::Tensor& blocks, at::ScalarType type);

@@ -227,6 +227,30 @@ TEST_P(WideLinear, FeedForwardIsItsFormula) {
   }
 }
 
+// Of codes: the sizes have a whole rotation and a part of one.
+TEST_P(WideLinear, FeedForwardOfCodesIsItsFormula) {
+  at::NoGradGuard no_gradients;
+  at::manual_seed(9);
+  using kernels::Coding;
+  for (Coding coding : {Coding::int8_rotated, Coding::int4_ranges, Coding::bfloat12})
+    for (int64_t rows : {1, 9, 40}) {
+      SCOPED_TRACE(testing::Message() << kernels::coding_name(coding) << " " << rows);
+      at::Tensor x = at::randn({rows, 320}).to(at::kBFloat16).to(at::kFloat), other = at::randn({rows, 320});
+      const auto coded = [&](int64_t n, int64_t k) {
+        return Factor{{}, at::randn({n}).to(at::kBFloat16), pack(at::randn({n, k}).to(at::kBFloat16), coding)};
+      };
+      const auto exact = [](const at::Tensor& input, const Factor& factor) {
+        return product(input, {unpack(*factor.packed, at::empty({}, at::kDouble)), factor.bias});
+      };
+      const Factor gate = coded(288, 320), up = coded(288, 320), down = coded(320, 288);
+      at::Tensor expected = exact(at::silu(exact(x, gate)) * exact(x, up), down);
+      at::Tensor alone = ops::feed_forward(x, gate, up, down, Activation::silu);
+      EXPECT_EQ(alone.scalar_type(), at::kFloat);
+      EXPECT_LT(relative_error(alone, expected), 3e-2);
+      EXPECT_LT(relative_error(ops::feed_forward(x, gate, up, down, Activation::silu, other), expected + other), 3e-2);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, WideLinear, testing::ValuesIn(kernels::supported_isas()),
                          [](const auto& info) { return std::string(kernels::isa_name(info.param)); });
 

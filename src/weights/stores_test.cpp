@@ -155,5 +155,16 @@ TEST_F(StoresTest, ReadingAWeightTwiceTiesIt) {
   EXPECT_EQ(weights.ledger()[1].name, "b.w");
 }
 
+TEST(AskedCoding, EightBitsAreRotatedWhereOurKernelsRun) {
+  LoadOptions options;
+  EXPECT_FALSE(asked_coding(options, "layers.0.mlp.up_proj.weight"));
+  options.coding = kernels::Coding::int8_rotated;
+  EXPECT_EQ(asked_coding(options, "layers.0.mlp.up_proj.weight"), kernels::Coding::int8_rotated);
+  options.weight_only = true;
+  EXPECT_EQ(asked_coding(options, "layers.0.mlp.up_proj.weight"), kernels::Coding::int8_rows);
+  options.coding = kernels::Coding::int4_groups;
+  EXPECT_EQ(asked_coding(options, "layers.0.mlp.up_proj.weight"), kernels::Coding::int4_groups);
+}
+
 }  // namespace
 }  // namespace nuri

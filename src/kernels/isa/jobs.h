@@ -12,6 +12,8 @@ namespace nuri::kernels {
 
 constexpr int64_t kBlockPositions = 16;  // positions of one block of the KV cache
 
+static constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 // Floats that a packed row of k takes, whatever the set's vector.
 static constexpr int64_t packed_length(int64_t k) { return (k + 15) / 16 * 16; }
 
@@ -182,12 +184,17 @@ void round_rows(const RoundedRows& job, int64_t begin, int64_t end);
 void quantized_product(const QuantizedProduct& job, int64_t begin, int64_t end);
 }  // namespace vnni
 
-// What matrix tiles do; all else that such a processor runs is of the set avx512.
-namespace amx {
-void pack_tiles(const TileRows& job, int64_t begin, int64_t end);       // groups of rows
-void tile_product(const TileProduct& job, int64_t begin, int64_t end);  // 32 columns of y each
-void pack_head(const AttendedHead& job);
-void attend_head(const AttendedHead& job, int64_t begin, int64_t end);  // queries, from a multiple of 16 on
-}  // namespace amx
+// What sets with products of bfloat16 do in tiles; all else that such a processor runs is of the sets before.
+#define NURI_DECLARE_KERNELS(set)                                                              \
+  namespace set {                                                                              \
+  void pack_tiles(const TileRows& job, int64_t begin, int64_t end);      /* groups of rows */  \
+  void tile_product(const TileProduct& job, int64_t begin, int64_t end); /* 32 columns of y */ \
+  void pack_head(const AttendedHead& job);                                                     \
+  /* queries, from a multiple of 16 on */                                                      \
+  void attend_head(const AttendedHead& job, int64_t begin, int64_t end);                       \
+  }
+NURI_DECLARE_KERNELS(bf16)
+NURI_DECLARE_KERNELS(amx)
+#undef NURI_DECLARE_KERNELS
 
 }  // namespace nuri::kernels

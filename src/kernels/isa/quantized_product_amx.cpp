@@ -2,9 +2,7 @@
 #include "kernels/isa/quantized_blocks.h"
 #include "kernels/isa/tiles_amx.h"
 
-// The set of matrix tiles: few rows go the way of AVX-512 with VNNI.
-#undef NURI_ISA_NAMESPACE
-#define NURI_ISA_NAMESPACE amx
+// Few rows go the way of AVX-512 with VNNI.
 
 namespace nuri::kernels::amx {
 namespace {

@@ -1,0 +1,3 @@
+#include "kernels/isa/tiles_bf16.h"
+
+#include "kernels/isa/tile_attention.inc"

@@ -1,0 +1,66 @@
+#pragma once
+
+#include "kernels/isa/tiles_avx512.h"
+
+// Tiles in the vectors of AVX-512 with products of bfloat16 (AVX512_BF16).
+#undef NURI_ISA_NAMESPACE
+#define NURI_ISA_NAMESPACE bf16
+
+namespace nuri::kernels::bf16 {
+namespace {
+
+using namespace avx512;  // NOLINT: the vector of these files
+
+struct UseTiles {
+  UseTiles() {}  // nothing
+};
+
+constexpr int64_t kBlockSteps = 8;  // tiles beside each other that stay in the first-level cache
+
+constexpr int kRowsAtOnce = 8;  // of a tile A: the sums of two tiles B fill half of the registers
+
+inline __m512bh pairs_at(const void* from) { return (__m512bh)_mm512_load_si512(from); }
+// Two numbers beside each other, in every lane.
+inline __m512bh pair_everywhere(const uint16_t* from) {
+  int32_t both;
+  __builtin_memcpy(&both, from, sizeof both);
+  return (__m512bh)_mm512_set1_epi32(both);
+}
+
+// Some rows of multiply(): tiles A lie `a_step` numbers apart; sums [kPairs tiles B], `sums_b` floats apart.
+template <int kPairs>
+inline void multiply_rows(const uint16_t* a, int64_t a_step, const uint16_t* b, int64_t b_pair, int64_t steps,
+                          float* sums, int64_t sums_b, bool first) {
+  Vec sum[kPairs][kRowsAtOnce];
+  NURI_UNROLL for (int pair = 0; pair < kPairs; ++pair) NURI_UNROLL for (int row = 0; row < kRowsAtOnce; ++row)
+      sum[pair][row] = first ? zero() : _mm512_load_ps(sums + pair * sums_b + row * 16);
+  for (int64_t step = 0; step < steps; ++step, a += a_step, b += kTileNumbers) {
+    for (int64_t i = 0; i < kTileStep; i += 2) {
+      __m512bh columns[kPairs];
+      NURI_UNROLL for (int pair = 0; pair < kPairs; ++pair) columns[pair] = pairs_at(b + pair * b_pair + i * 16);
+      NURI_UNROLL for (int row = 0; row < kRowsAtOnce; ++row) {
+        const __m512bh numbers = pair_everywhere(a + row * kTileStep + i);
+        NURI_UNROLL for (int pair = 0; pair < kPairs; ++pair) sum[pair][row] =
+            _mm512_dpbf16_ps(sum[pair][row], numbers, columns[pair]);
+      }
+    }
+  }
+  NURI_UNROLL for (int pair = 0; pair < kPairs; ++pair) NURI_UNROLL for (int row = 0; row < kRowsAtOnce; ++row)
+      _mm512_store_ps(sums + pair * sums_b + row * 16, sum[pair][row]);
+}
+
+// Sums [high ? 2 : 1 tiles A][pair ? 2 : 1 tiles B], `sums_a` and `sums_b` floats apart, (+)= products of `steps`
+// tiles: those of A lie one step after the other, two beside each other if `high`; those of B too, `b_pair` numbers
+// apart. `meanwhile` is called with each step.
+template <bool high, bool pair, class Meanwhile>
+inline void multiply(const uint16_t* a, const uint16_t* b, int64_t b_pair, int64_t steps, float* sums, int64_t sums_a,
+                     int64_t sums_b, bool first, const Meanwhile& meanwhile) {
+  for (int64_t step = 0; step < steps; ++step) meanwhile(step);
+  for (int tile = 0; tile < (high ? 2 : 1); ++tile)
+    for (int row = 0; row < 16; row += kRowsAtOnce)
+      multiply_rows<pair ? 2 : 1>(a + tile * kTileNumbers + row * kTileStep, (high ? 2 : 1) * kTileNumbers, b, b_pair,
+                                  steps, sums + tile * sums_a + row * 16, sums_b, first);
+}
+
+}  // namespace
+}  // namespace nuri::kernels::bf16
