@@ -9,6 +9,7 @@ bundled model's tokenizer. Making it needs torch and transformers; it is kept in
 import argparse
 import json
 import os
+import random
 import shutil
 import statistics
 import struct
@@ -51,13 +52,9 @@ def make_model(folder: Path) -> None:
 def write_png(file: Path, seed: int) -> None:
     """Random pixels, 640 x 480."""
     width, height = 640, 480
-    state, rows = seed + 1, bytearray()
-    for _ in range(height):
-        rows.append(0)
-        for _ in range(width * 3 // 4):
-            state = (state * 1664525 + 1013904223) % 2**32
-            rows += struct.pack("<I", state)
-    chunks = [b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), b"IDAT" + zlib.compress(bytes(rows), 1),
+    pixels = random.Random(seed)
+    rows = b"".join(b"\0" + pixels.randbytes(3 * width) for _ in range(height))
+    chunks = [b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), b"IDAT" + zlib.compress(rows, 1),
               b"IEND"]
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks))

@@ -43,10 +43,10 @@ CpuFeatures detect() {
   found.avx512_vnni = found.avx512 && (c & bit_AVX512VNNI);
   const uint32_t tiles = 1u << 22 | 1u << 24 | 1u << 25;  // AMX-BF16, AMX-TILE, AMX-INT8
   const uint64_t tile_state = 3u << 17;
-  const bool has_tiles = (d & tiles) == tiles && (state & tile_state) == tile_state;
+  const bool tiles_on = (d & tiles) == tiles && (state & tile_state) == tile_state;
   uint32_t sub = 0;
   if (found.avx512_vnni && __get_cpuid_count(7, 1, &sub, &b, &c, &d)) found.avx512_bf16 = sub & bit_AVX512BF16;
-  found.amx_bf16 = found.avx512_bf16 && has_tiles && may_use_tiles();
+  found.amx_bf16 = found.avx512_bf16 && tiles_on && may_use_tiles();
   return found;
 }
 

@@ -30,11 +30,6 @@ class UseTiles {
   UseTiles& operator=(const UseTiles&) = delete;
 };
 
-constexpr int64_t kBlockSteps = 8;  // tiles beside each other that stay in the first-level cache
-
-// Sums [high ? 2 : 1 tiles A][pair ? 2 : 1 tiles B], `sums_a` and `sums_b` floats apart, (+)= products of `steps`
-// tiles: those of A lie one step after the other, two beside each other if `high`; those of B too, `b_pair` numbers
-// apart. `meanwhile` is called with each step.
 template <bool high, bool pair, class Meanwhile>
 inline void multiply(const uint16_t* a, const uint16_t* b, int64_t b_pair, int64_t steps, float* sums, int64_t sums_a,
                      int64_t sums_b, bool first, const Meanwhile& meanwhile) {

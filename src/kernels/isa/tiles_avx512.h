@@ -5,7 +5,14 @@
 
 // What the kernels in matrix tiles share. A tile holds 16 rows of 64 bytes. The product of tile A, 32 columns of 16
 // rows of bfloat16, and tile B, [16 pairs of rows, 16 columns, 2], is added to a tile of float32, [16 rows of A, 16
-// columns of B]. How tiles are multiplied differs: tiles_amx.h, tiles_bf16.h.
+// columns of B].
+//
+// How tiles are multiplied differs. tiles_amx.h and tiles_bf16.h have UseTiles, which a thread holds meanwhile, and
+//   void multiply<high, pair>(a, b, int64_t b_pair, int64_t steps, float* sums, int64_t sums_a, int64_t sums_b,
+//                             bool first, meanwhile)
+// sums [high ? 2 : 1 tiles A][pair ? 2 : 1 tiles B], `sums_a` and `sums_b` floats apart, from zero on if `first`, +=
+// products of `steps` tiles: those of A lie one step after the other, two beside each other if `high`; those of B too,
+// `b_pair` numbers apart. `meanwhile` is called with each step.
 
 namespace nuri::kernels::avx512 {
 namespace {

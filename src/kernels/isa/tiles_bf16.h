@@ -15,8 +15,6 @@ struct UseTiles {
   UseTiles() {}  // nothing
 };
 
-constexpr int64_t kBlockSteps = 8;  // tiles beside each other that stay in the first-level cache
-
 constexpr int kRowsAtOnce = 8;  // of a tile A: the sums of two tiles B fill half of the registers
 
 inline __m512bh pairs_at(const void* from) { return (__m512bh)_mm512_load_si512(from); }
@@ -49,9 +47,6 @@ inline void multiply_rows(const uint16_t* a, int64_t a_step, const uint16_t* b, 
       _mm512_store_ps(sums + pair * sums_b + row * 16, sum[pair][row]);
 }
 
-// Sums [high ? 2 : 1 tiles A][pair ? 2 : 1 tiles B], `sums_a` and `sums_b` floats apart, (+)= products of `steps`
-// tiles: those of A lie one step after the other, two beside each other if `high`; those of B too, `b_pair` numbers
-// apart. `meanwhile` is called with each step.
 template <bool high, bool pair, class Meanwhile>
 inline void multiply(const uint16_t* a, const uint16_t* b, int64_t b_pair, int64_t steps, float* sums, int64_t sums_a,
                      int64_t sums_b, bool first, const Meanwhile& meanwhile) {
