@@ -173,10 +173,12 @@ void ConvertPanel(benchmark::State& state) {
 }
 BENCHMARK(ConvertPanel)->Arg(1 << 17)->Arg(1 << 20)->Arg(1 << 24)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-// 32 heads over 8 of 64, one sequence or several, each layer's cache in turn; in bfloat16, or in codes of 8 bits.
+// 32 heads over 8 of 64, or 16 over 2 of 128, one sequence or several, each layer's cache in turn; in bfloat16, or in
+// codes of 8 bits.
 void PagedAttention(benchmark::State& state) {
-  const bool coded = state.range(2) != 0;
-  const int64_t sequences = state.range(0), length = state.range(1), heads = 32, kv_heads = 8, dim = 64;
+  const bool coded = state.range(2) != 0, wide = state.range(3) != 0;
+  const int64_t sequences = state.range(0), length = state.range(1);
+  const int64_t heads = wide ? 16 : 32, kv_heads = wide ? 2 : 8, dim = wide ? 128 : 64;
   const int64_t each = (length + 15) / 16, blocks = sequences * each, size = blocks * kv_heads * 16 * dim;
   const int64_t layers = std::max<int64_t>(1, (int64_t{1} << 25) / size);
   const std::vector<uint16_t> keys = random_halves(layers * size), values = random_halves(layers * size);
@@ -202,9 +204,9 @@ void PagedAttention(benchmark::State& state) {
   report(state, layers * size * 2 * (coded ? 1 : 2), layers * sequences * length * heads * dim * 4);
 }
 BENCHMARK(PagedAttention)
-    ->ArgNames({"sequences", "length", "coded"})
-    ->ArgsProduct({{1}, {512, 4096}, {0, 1}})
-    ->ArgsProduct({{8}, {1024}, {0, 1}})
+    ->ArgNames({"sequences", "length", "coded", "wide"})
+    ->ArgsProduct({{1}, {512, 4096}, {0, 1}, {0, 1}})
+    ->ArgsProduct({{8}, {1024}, {0, 1}, {0, 1}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 

@@ -155,6 +155,13 @@ TEST_P(PagedAttention, Windows) {
   for (int64_t window : {1, 2, 15, 16, 17, 40, 1000}) check({{1, 16, 33, 90}, 4, 2, 16, {}, {}, window}, 5);
 }
 
+TEST_P(PagedAttention, LongSequencesInParts) {
+  check({{255, 256, 257, 300, 513, 1100}, 4, 2, 16}, 3);
+  check({{700, 20, 1100}, 6, 2, 24, Element::float32, Element::float32, 0, 40.0}, 4);  // one part outweighs the others
+  for (int64_t window : {256, 300, 600}) check({{290, 700, 1100}, 4, 2, 16, {}, {}, window, 1.0, 21}, 5);
+  check({{400, 900}, 4, 2, 16, Element::float32, {}, 0, 1.0, 0, true}, 6);
+}
+
 TEST_P(PagedAttention, SharpScores) { check({{100, 64}, 4, 2, 32, Element::float32, Element::float32, 0, 40.0}, 6); }
 
 TEST_P(PagedAttention, SinksBesideTheWindow) {

@@ -43,11 +43,13 @@ struct ColumnSums {
   int64_t count;
 };
 
-// The queries of one sequence that share a key-value head, over positions [0, sinks) and [begin, end), at least one,
-// with sinks <= begin <= end.
+// Some positions' part of the attention of queries of one sequence that share a key-value head, beside what their state
+// holds of others: weighted sums of values, the greatest score (at first minus infinity) and the sum of all weights,
+// relative to it.
 struct PagedHead {
-  const float* q;  // [queries, head_dim], already scaled
-  float* sums;     // [queries, head_dim], the result
+  const float* q;           // [queries, head_dim], already scaled
+  float* sums;              // [queries, head_dim]
+  float *greatest, *total;  // [queries]
   int64_t queries, head_dim;
   const void* keys;    // this head's part of block 0: [16, head_dim]
   const void* values;  // likewise
@@ -56,7 +58,8 @@ struct PagedHead {
   const float* value_scales;  // likewise
   int64_t block_stride;       // positions between one block and the next
   const int32_t* table;
-  int64_t sinks, begin, end;
+  int64_t begin, end;
+  int64_t next_begin, next_end;  // of the same head, wanted soon: to be fetched meanwhile
 };
 
 // out[i] = the sum over t < taps of in[t * stride + i] * weights[t], weights in fixed point of kWeightBits, rounded to
