@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kMostKeys = 16384;
 
-// Queries for which a thread packs the keys of a head: so many that packing costs little beside attending.
+// Queries that a thread attends to with the keys that it packed: so many that packing costs little beside it.
 constexpr int64_t kShare = 512;
 
 AttendedHead job_of(const TileHeadShape& shape, const TileHead& head) {
@@ -58,11 +58,15 @@ void tile_attention(const TileHeadShape& shape, std::span<const TileHead> heads)
     static thread_local Scratch packed, work;
     std::byte* const keys = packed.of(packed_head_bytes(shape.keys, shape.width));
     auto* const sums = reinterpret_cast<float*>(work.of(attention_work_bytes(shape.width)));
+    AttendedHead before{};
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i % shares * kShare;
       AttendedHead job = job_of(shape, heads[static_cast<std::size_t>(i / shares)]);
       job.packed = keys, job.work = sums;
-      if (i == begin || first == 0) pack(job);
+      const bool packed = job.key == before.key && job.value == before.value && job.key_stride == before.key_stride &&
+                          job.value_stride == before.value_stride;
+      if (!packed) pack(job);
+      before = job;
       attend(job, first, std::min(first + kShare, shape.queries));
     }
   });

@@ -15,7 +15,8 @@ struct TileHead {
   int64_t query_stride, key_stride, value_stride, out_stride;
 };
 
-// What all heads have in common. `causal`: query i sees keys 0 to i alone; otherwise each sees all.
+// What all heads have in common. `causal`: the queries are at the positions of the last keys, and see no key
+// behind their own; otherwise each sees all.
 struct TileHeadShape {
   int64_t queries, keys, width;
   float scale;

@@ -60,7 +60,7 @@ std::vector<double> expected_row(const Tensors& t, int64_t head, int64_t query) 
   auto at = [&](const Buffer& buffer, int64_t row, int64_t i) {
     return buffer.get(row * t.stride() + head * t.c.width + i);
   };
-  const int64_t keys = t.c.causal ? query + 1 : t.c.keys;
+  const int64_t keys = t.c.causal ? t.c.keys - t.c.queries + query + 1 : t.c.keys;
   std::vector<double> scores(static_cast<std::size_t>(keys)), row(static_cast<std::size_t>(t.c.width));
   for (int64_t k = 0; k < keys; ++k) {
     for (int64_t i = 0; i < t.c.width; ++i) scores[k] += at(t.query, query, i) * at(t.key, k, i);
@@ -99,6 +99,29 @@ TEST_P(TileAttentionTest, IsAttentionAtEverySize) {
 
 TEST_P(TileAttentionTest, LooksBackAlone) {
   for (int64_t length : {1, 16, 40, 128, 130, 290}) expect_right({length, length, 64, 2, true});
+}
+
+TEST_P(TileAttentionTest, LooksBackAloneBehindOthers) {
+  for (int64_t keys : {41, 128, 167, 168, 300}) expect_right({40, keys, 64, 2, true});
+  for (int64_t queries : {1, 16, 130}) expect_right({queries, 290, 72, 1, true});
+  expect_right({600, 700, 64, 2, true});  // several shares of queries
+}
+
+TEST_P(TileAttentionTest, HeadsThatShareKeys) {
+  Tensors one({40, 60, 64}), other({40, 60, 64});
+  for (int64_t i = 0; i < one.key.count(); ++i) other.key.set(i, one.key.get(one.key.count() - 1 - i));
+  const auto head = [&](Tensors& keys, Buffer& out) {
+    return TileHead{one.query.data(), keys.key.data(), one.value.data(), out.data(), 64, 64, 64, 64};
+  };
+  const auto attend = [&](const std::vector<TileHead>& heads) { tile_attention({40, 60, 64, one.scale()}, heads); };
+  attend({head(one, one.out)});
+  attend({head(other, other.out)});
+  std::vector<Buffer> outs(4, Buffer(kType, one.out.count()));
+  attend({head(one, outs[0]), head(one, outs[1]), head(other, outs[2]), head(one, outs[3])});
+  for (int64_t i = 0; i < one.out.count(); ++i) {
+    for (std::size_t which : {0, 1, 3}) ASSERT_EQ(outs[which].get(i), one.out.get(i));
+    ASSERT_EQ(outs[2].get(i), other.out.get(i));
+  }
 }
 
 TEST_P(TileAttentionTest, SharpScores) {

@@ -217,19 +217,17 @@ at::Tensor PagedCausalAttention::attend_gathered(int64_t layer, const StepSequen
     at::Tensor chosen = at::tensor(used, at::kLong).to(cached.numbers.device());
     return ops::gather_paged(cached, chosen, cache_.dtype()).unsqueeze(0).narrow(2, 0, total - first);
   };
-  at::Tensor out;
-  bool biased = options.distance_bias.defined();
-  if (past == 0 && !biased && options.first_seen(total - 1) == 0) {  // a prompt's beginning: all lies in the step
-    out = ops::attention(heads_first(qkv.query), as_kept(heads_first(qkv.key), cache_.dtype()),
-                         as_kept(heads_first(qkv.value), cache_.dtype()), {}, /*causal=*/true, options.scale);
-  } else {
-    at::Tensor mask =
-        options.seen(past, piece.count).narrow(1, first, total - first).contiguous().to(qkv.query.device());
+  // At a prompt's beginning all lies in the step.
+  at::Tensor key = past == 0 ? as_kept(heads_first(qkv.key), cache_.dtype()) : gather(cache_.keys(layer));
+  at::Tensor value = past == 0 ? as_kept(heads_first(qkv.value), cache_.dtype()) : gather(cache_.values(layer));
+  at::Tensor mask;
+  bool biased = options.distance_bias.defined(), sees_all = options.first_seen(total - 1) == 0;
+  if (biased || !sees_all) {
+    mask = options.seen(past, piece.count).narrow(1, first, total - first).contiguous().to(qkv.query.device());
     mask = mask.view({1, 1, piece.count, total - first});
     if (biased) mask = with_distance_bias(mask, options.distance_bias);
-    out = ops::attention(heads_first(qkv.query), gather(cache_.keys(layer)), gather(cache_.values(layer)), mask,
-                         /*causal=*/false, options.scale);
   }
+  at::Tensor out = ops::attention(heads_first(qkv.query), key, value, mask, /*causal=*/!mask.defined(), options.scale);
   return out.squeeze(0).transpose(0, 1).reshape({piece.count, -1});
 }
 

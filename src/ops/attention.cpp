@@ -46,6 +46,13 @@ at::Tensor in_tiles(const at::Tensor& query, const at::Tensor& key, const at::Te
   return out;
 }
 
+// What libtorch is to be told of who sees what. Undefined: everyone everything, or what it means by causal.
+at::Tensor told(const at::Tensor& query, const at::Tensor& key, const at::Tensor& mask, bool causal) {
+  int64_t queries = query.size(2), keys = key.size(2);
+  if (mask.defined() || !causal || queries == keys) return mask;
+  return at::ones({queries, keys}, query.options().dtype(at::kBool)).tril(keys - queries);
+}
+
 }  // namespace
 
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& mask,
@@ -53,19 +60,17 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
   if (auto shape = shape_in_tiles(query, key, value, mask, causal, scale)) return in_tiles(query, key, value, *shape);
   int64_t groups = query.size(1) / key.size(1);
   bool graph = at::GradMode::is_enabled() && (query.requires_grad() || key.requires_grad() || value.requires_grad());
+  at::Tensor q = query, allowed = told(query, key, mask, causal);
   // libtorch's fused attention shares keys among heads, but has no gradient for it, and on a GPU takes no mask then.
-  bool repeat = groups > 1 && (graph || (mask.defined() && query.is_cuda()));
+  bool repeat = groups > 1 && (graph || (allowed.defined() && query.is_cuda()));
   at::Tensor k = repeat ? key.repeat_interleave(groups, 1) : key;
   at::Tensor v = repeat ? value.repeat_interleave(groups, 1) : value;
-  at::Tensor q = query;
-  std::optional<at::Tensor> allowed;
-  if (mask.defined()) allowed = mask;
   if (kernels_may_run({query, key, value})) {  // libtorch takes one type alone
     q = query.to(key.scalar_type());
-    if (mask.defined() && mask.scalar_type() != at::kBool) allowed = mask.to(key.scalar_type());
+    if (allowed.defined() && allowed.scalar_type() != at::kBool) allowed = allowed.to(key.scalar_type());
   }
-  return at::scaled_dot_product_attention(q, k, v, allowed, 0.0, causal && !mask.defined(), scale,
-                                          /*enable_gqa=*/groups > 1 && !repeat)
+  return at::scaled_dot_product_attention(q, k, v, allowed.defined() ? std::optional(allowed) : std::nullopt, 0.0,
+                                          causal && !allowed.defined(), scale, /*enable_gqa=*/groups > 1 && !repeat)
       .to(query.scalar_type());
 }
 

@@ -483,5 +483,19 @@ TEST(Attention, SharedKeysAreAsRepeatedOnes) {
   }
 }
 
+TEST(Attention, CausalQueriesAreTheLastOfTheirKeys) {
+  at::NoGradGuard no_gradients;
+  for (auto type : {at::kFloat, at::kBFloat16}) {
+    for (int64_t queries : {1, 7, 40}) {
+      at::Tensor query = at::randn({2, 6, queries, 16}), key = at::randn({2, 2, 45, 16}).to(type),
+                 value = at::randn({2, 2, 45, 16}).to(type);
+      at::Tensor found = ops::attention(query, key, value, {}, true, 0.4);
+      at::Tensor seen = at::ones({queries, 45}, at::kBool).tril(45 - queries).view({1, 1, queries, 45});
+      at::Tensor expected = ops::attention(query, key.to(at::kFloat), value.to(at::kFloat), seen, false, 0.4);
+      EXPECT_LT(relative_error(found, expected), type == at::kFloat ? 1e-5 : 2e-2) << queries;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace nuri::ops
