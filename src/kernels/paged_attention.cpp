@@ -84,6 +84,7 @@ class Pass {
         scale_(scale),
         group_(heads / cache.kv_heads),
         size_(group_ * cache.head_dim),
+        kernel_(kernel_for(cache)),
         parts_(parts_of(queries)),
         states_(static_cast<std::size_t>(std::ssize(parts_.all) * cache.kv_heads * state_size())) {}
 
@@ -105,6 +106,11 @@ class Pass {
   }
 
  private:
+  static auto kernel_for(const PagedCache& cache) -> void (*)(const PagedHead&) {
+    const bool pairs = cache.key_scales == nullptr && cache.type == Element::bfloat16 && cache.head_dim % 32 == 0 &&
+                       cache.head_dim <= kMostPairedDim;
+    return pairs && has_tiles(active_isa()) ? bf16::paged_head : NURI_KERNEL(paged_head);
+  }
   // Of some queries that share a key-value head and a part: sums, greatest scores and totals.
   int64_t state_size() const { return size_ + 2 * group_; }
   float* state(int64_t part, int64_t head) { return states_.data() + (part * cache_.kv_heads + head) * state_size(); }
@@ -166,7 +172,7 @@ class Pass {
       for (PagedHead& job : jobs) {
         job.begin = position, job.end = next;
         job.next_begin = next, job.next_end = behind(next, length);
-        NURI_KERNEL(paged_head)(job);
+        kernel_(job);
       }
       position = next;
     }
@@ -199,6 +205,7 @@ class Pass {
   Element type_;
   float scale_;
   int64_t group_, size_;  // query heads of a key-value head, and numbers of these
+  void (*kernel_)(const PagedHead& job);
   Parts parts_;
   std::vector<float> states_;
 };

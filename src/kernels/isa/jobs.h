@@ -187,6 +187,13 @@ void round_rows(const RoundedRows& job, int64_t begin, int64_t end);
 void quantized_product(const QuantizedProduct& job, int64_t begin, int64_t end);
 }  // namespace vnni
 
+// What products of bfloat16 do beside tiles: caches of bfloat16, for heads of a multiple of 32 numbers up to
+// kMostPairedDim.
+constexpr int64_t kMostPairedDim = 256;
+namespace bf16 {
+void paged_head(const PagedHead& job);
+}
+
 // What sets with products of bfloat16 do in tiles; all else that such a processor runs is of the sets before.
 #define NURI_DECLARE_KERNELS(set)                                                              \
   namespace set {                                                                              \
