@@ -24,7 +24,18 @@ AttendedHead job_of(const TileHeadShape& shape, const TileHead& head) {
   job.value_stride = head.value_stride, job.out_stride = head.out_stride;
   job.queries = shape.queries, job.keys = shape.keys, job.width = shape.width;
   job.scale = shape.scale, job.causal = shape.causal, job.query_type = shape.query_type;
+  job.first_seen = shape.first_seen;
   return job;
+}
+
+void check_first_seen(const TileHeadShape& shape) {
+  for (int64_t i = 0; shape.first_seen != nullptr && i < shape.queries; ++i) {
+    const int64_t least = i == 0 ? 0 : shape.first_seen[i - 1], behind = shape.causal ? shape.queries - 1 - i : 0;
+    if (shape.first_seen[i] < least || shape.first_seen[i] >= shape.keys - behind)
+      throw Error(ErrorKind::internal,
+                  fmt::format("tile_attention: first key of query {}: found {}, expected one from {} to {}", i,
+                              shape.first_seen[i], least, shape.keys - behind - 1));
+  }
 }
 
 void check(const TileHeadShape& shape, const TileHead& head) {
@@ -50,6 +61,7 @@ void tile_attention(const TileHeadShape& shape, std::span<const TileHead> heads)
                 fmt::format("tile_attention: found {} queries and {} keys of width {}, which tiles do "
                             "not take",
                             shape.queries, shape.keys, shape.width));
+  check_first_seen(shape);
   for (const TileHead& head : heads) check(shape, head);
   const int64_t shares = (shape.queries + kShare - 1) / kShare;
   const auto pack = NURI_TILE_KERNEL(pack_head);

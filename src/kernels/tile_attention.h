@@ -22,7 +22,9 @@ struct TileHeadShape {
   float scale;
   bool causal = false;
   Element query_type =
-      Element::bfloat16;  // of queries, which are rounded to bfloat16, and of what comes out; or float32
+      Element::bfloat16;                // of queries, which are rounded to bfloat16, and of what comes out; or float32
+  const int64_t* first_seen = nullptr;  // of each query the first key that it sees, none before that of the query in
+                                        // front of it; null: key 0
 };
 
 // Whether tile_attention takes heads of this shape: on a processor with products of bfloat16 (AVX512_BF16 or AMX), for
@@ -31,8 +33,8 @@ bool tiles_attend(const TileHeadShape& shape);
 
 // For each head out = softmax(scale * query key^T) value, [queries, width]: scores and sums of float32, the
 // weights of the values rounded to bfloat16, online (Dao et al. 2022). A query's result does not depend on the other
-// queries, nor on the number of threads. Throws Error(internal) for a shape that does not fit, or strides shorter than
-// a row.
+// queries, nor on the number of threads. Throws Error(internal) for a shape that does not fit, strides shorter than
+// a row, or a query that sees nothing.
 void tile_attention(const TileHeadShape& shape, std::span<const TileHead> heads);
 
 }  // namespace nuri::kernels

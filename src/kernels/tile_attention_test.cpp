@@ -21,6 +21,10 @@ struct Case {
   int64_t queries, keys, width, heads = 1;
   bool causal = false;
   double sharpness = 1;
+  int64_t window = 0;  // with causal: each sees so many keys, its own the last; 0: all
+  int64_t first_seen(int64_t query) const {
+    return window > 0 ? std::max<int64_t>(0, keys - queries + query + 1 - window) : 0;
+  }
 };
 
 struct Tensors {
@@ -47,7 +51,10 @@ struct Tensors {
       heads.push_back(
           {at(query, type), at(key, kType), at(value, kType), at(out, type), stride(), stride(), stride(), stride()});
     }
-    tile_attention({c.queries, c.keys, c.width, scale(), c.causal, type}, heads);
+    std::vector<int64_t> first_seen;
+    for (int64_t query = 0; query < c.queries; ++query) first_seen.push_back(c.first_seen(query));
+    tile_attention({c.queries, c.keys, c.width, scale(), c.causal, type, c.window > 0 ? first_seen.data() : nullptr},
+                   heads);
   }
   float scale() const { return 1 / std::sqrt(static_cast<float>(c.width)); }
 
@@ -61,8 +68,10 @@ std::vector<double> expected_row(const Tensors& t, int64_t head, int64_t query) 
     return buffer.get(row * t.stride() + head * t.c.width + i);
   };
   const int64_t keys = t.c.causal ? t.c.keys - t.c.queries + query + 1 : t.c.keys;
-  std::vector<double> scores(static_cast<std::size_t>(keys)), row(static_cast<std::size_t>(t.c.width));
-  for (int64_t k = 0; k < keys; ++k) {
+  const int64_t first = t.c.first_seen(query);
+  std::vector<double> scores(static_cast<std::size_t>(keys), -INFINITY), row(static_cast<std::size_t>(t.c.width));
+  for (int64_t k = first; k < keys; ++k) {
+    scores[k] = 0;
     for (int64_t i = 0; i < t.c.width; ++i) scores[k] += at(t.query, query, i) * at(t.key, k, i);
     scores[k] *= t.scale();
   }
@@ -75,7 +84,8 @@ std::vector<double> expected_row(const Tensors& t, int64_t head, int64_t query) 
 }
 
 void expect_right(const Case& c) {
-  SCOPED_TRACE(testing::Message() << c.queries << " " << c.keys << " " << c.width << " " << c.causal);
+  SCOPED_TRACE(testing::Message() << c.queries << " " << c.keys << " " << c.width << " " << c.causal << " "
+                                  << c.window);
   Tensors t(c);
   t.attend();
   for (int64_t head = 0; head < c.heads; ++head) {
@@ -105,6 +115,14 @@ TEST_P(TileAttentionTest, LooksBackAloneBehindOthers) {
   for (int64_t keys : {41, 128, 167, 168, 300}) expect_right({40, keys, 64, 2, true});
   for (int64_t queries : {1, 16, 130}) expect_right({queries, 290, 72, 1, true});
   expect_right({600, 700, 64, 2, true});  // several shares of queries
+}
+
+TEST_P(TileAttentionTest, LooksBackSoFar) {
+  for (int64_t window : {1, 5, 16, 100, 128, 131, 400}) {
+    expect_right({300, 300, 32, 1, true, 1, window});
+    expect_right({40, 290, 64, 2, true, 12.0, window});
+  }
+  expect_right({600, 700, 64, 1, true, 1, 50});  // several shares of queries
 }
 
 TEST_P(TileAttentionTest, HeadsThatShareKeys) {
@@ -175,6 +193,9 @@ TEST_P(TileAttentionTest, RefusesWhatDoesNotFit) {
   TileHead head{t.query.data(), t.key.data(), t.value.data(), t.out.data(), 64, 64, 63, 64};
   EXPECT_THROW(tile_attention({2, 2, 64, 1}, {&head, 1}), Error);
   EXPECT_THROW(tile_attention({2, 0, 64, 1}, {&head, 1}), Error);
+  head.value_stride = 64;
+  for (const std::vector<int64_t>& first_seen : {std::vector<int64_t>{-1, 0}, {1, 0}, {1, 1}, {0, 2}})
+    EXPECT_THROW(tile_attention({2, 2, 64, 1, true, kType, first_seen.data()}, {&head, 1}), Error);
 }
 
 }  // namespace

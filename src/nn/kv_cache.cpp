@@ -221,13 +221,18 @@ at::Tensor PagedCausalAttention::attend_gathered(int64_t layer, const StepSequen
   at::Tensor key = past == 0 ? as_kept(heads_first(qkv.key), cache_.dtype()) : gather(cache_.keys(layer));
   at::Tensor value = past == 0 ? as_kept(heads_first(qkv.value), cache_.dtype()) : gather(cache_.values(layer));
   at::Tensor mask;
+  std::vector<int64_t> first_seen;
   bool biased = options.distance_bias.defined(), sees_all = options.first_seen(total - 1) == 0;
-  if (biased || !sees_all) {
+  if (biased || (!sees_all && options.sinks > 0)) {
     mask = options.seen(past, piece.count).narrow(1, first, total - first).contiguous().to(qkv.query.device());
     mask = mask.view({1, 1, piece.count, total - first});
     if (biased) mask = with_distance_bias(mask, options.distance_bias);
+  } else if (!sees_all) {
+    for (int64_t position = past; position < total; ++position)
+      first_seen.push_back(options.first_seen(position) - first);
   }
-  at::Tensor out = ops::attention(heads_first(qkv.query), key, value, mask, /*causal=*/!mask.defined(), options.scale);
+  at::Tensor out =
+      ops::attention(heads_first(qkv.query), key, value, mask, /*causal=*/!mask.defined(), options.scale, first_seen);
   return out.squeeze(0).transpose(0, 1).reshape({piece.count, -1});
 }
 

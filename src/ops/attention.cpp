@@ -13,7 +13,7 @@ constexpr int64_t kFewQueries = 16;
 // What kernels in matrix tiles need to know, where they can do the work.
 std::optional<kernels::TileHeadShape> shape_in_tiles(const at::Tensor& query, const at::Tensor& key,
                                                      const at::Tensor& value, const at::Tensor& mask, bool causal,
-                                                     double scale) {
+                                                     double scale, std::span<const int64_t> first_seen) {
   if (mask.defined() || query.size(2) < kFewQueries || key.size(1) == 0 || query.size(1) % key.size(1) != 0 ||
       query.size(0) != key.size(0) || key.sizes() != value.sizes() || query.size(3) != key.size(3) ||
       !kernels_may_run({query, key, value}))
@@ -21,8 +21,13 @@ std::optional<kernels::TileHeadShape> shape_in_tiles(const at::Tensor& query, co
   for (const at::Tensor& tensor : {query, key, value})
     if (tensor.stride(3) != 1 || tensor.stride(2) < tensor.size(3)) return {};
   if (key.scalar_type() != at::kBFloat16 || value.scalar_type() != at::kBFloat16) return {};
-  kernels::TileHeadShape shape{query.size(2), key.size(2),      query.size(3), static_cast<float>(scale),
-                               causal,        element_of(query)};
+  kernels::TileHeadShape shape{query.size(2),
+                               key.size(2),
+                               query.size(3),
+                               static_cast<float>(scale),
+                               causal,
+                               element_of(query),
+                               first_seen.empty() ? nullptr : first_seen.data()};
   if (!kernels::tiles_attend(shape)) return {};
   return shape;
 }
@@ -47,20 +52,26 @@ at::Tensor in_tiles(const at::Tensor& query, const at::Tensor& key, const at::Te
 }
 
 // What libtorch is to be told of who sees what. Undefined: everyone everything, or what it means by causal.
-at::Tensor told(const at::Tensor& query, const at::Tensor& key, const at::Tensor& mask, bool causal) {
+at::Tensor told(const at::Tensor& query, const at::Tensor& key, const at::Tensor& mask, bool causal,
+                std::span<const int64_t> first_seen) {
   int64_t queries = query.size(2), keys = key.size(2);
-  if (mask.defined() || !causal || queries == keys) return mask;
-  return at::ones({queries, keys}, query.options().dtype(at::kBool)).tril(keys - queries);
+  if (mask.defined() || (first_seen.empty() && (!causal || queries == keys))) return mask;
+  at::Tensor seen = at::ones({queries, keys}, at::kBool);
+  if (causal) seen = seen.tril(keys - queries);
+  if (!first_seen.empty())
+    seen = seen & (at::arange(keys) >= at::tensor(at::ArrayRef(first_seen.data(), first_seen.size())).unsqueeze(1));
+  return seen.to(query.device());
 }
 
 }  // namespace
 
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& mask,
-                     bool causal, double scale) {
-  if (auto shape = shape_in_tiles(query, key, value, mask, causal, scale)) return in_tiles(query, key, value, *shape);
+                     bool causal, double scale, std::span<const int64_t> first_seen) {
+  if (auto shape = shape_in_tiles(query, key, value, mask, causal, scale, first_seen))
+    return in_tiles(query, key, value, *shape);
   int64_t groups = query.size(1) / key.size(1);
   bool graph = at::GradMode::is_enabled() && (query.requires_grad() || key.requires_grad() || value.requires_grad());
-  at::Tensor q = query, allowed = told(query, key, mask, causal);
+  at::Tensor q = query, allowed = told(query, key, mask, causal, first_seen);
   // libtorch's fused attention shares keys among heads, but has no gradient for it, and on a GPU takes no mask then.
   bool repeat = groups > 1 && (graph || (allowed.defined() && query.is_cuda()));
   at::Tensor k = repeat ? key.repeat_interleave(groups, 1) : key;

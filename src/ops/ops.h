@@ -58,9 +58,10 @@ at::Tensor rotate_pairs(const at::Tensor& x, const at::Tensor& cosine, const at:
 // Scaled dot-product attention of query [B, H, T, D] over key and value [B, K, S, D], H a multiple of K, in the query's
 // type; queries of float32 are rounded for keys of 16 bits. `mask` is boolean [B or 1, 1, T, S], true where attention
 // is allowed, or of a floating type [B or 1, H or 1, T, S], added to the scores; undefined: `causal` decides,
-// where the queries are at the positions of the last keys and see none behind their own.
+// where the queries are at the positions of the last keys and see none behind their own, and `first_seen` [T], the
+// first key that each sees, none before that of the query in front of it; empty: key 0.
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& mask,
-                     bool causal, double scale);
+                     bool causal, double scale, std::span<const int64_t> first_seen = {});
 // What is added to a score that must not count: finite, so that a row without any other score stays a number.
 double lowest(at::ScalarType type);
 

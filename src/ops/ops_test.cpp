@@ -493,6 +493,12 @@ TEST(Attention, CausalQueriesAreTheLastOfTheirKeys) {
       at::Tensor seen = at::ones({queries, 45}, at::kBool).tril(45 - queries).view({1, 1, queries, 45});
       at::Tensor expected = ops::attention(query, key.to(at::kFloat), value.to(at::kFloat), seen, false, 0.4);
       EXPECT_LT(relative_error(found, expected), type == at::kFloat ? 1e-5 : 2e-2) << queries;
+      std::vector<int64_t> first_seen;
+      for (int64_t i = 0; i < queries; ++i) first_seen.push_back(std::max<int64_t>(0, 45 - queries + i - 8));
+      found = ops::attention(query, key, value, {}, true, 0.4, first_seen);
+      expected = ops::attention(query, key.to(at::kFloat), value.to(at::kFloat), seen & seen.triu(45 - queries - 8),
+                                false, 0.4);
+      EXPECT_LT(relative_error(found, expected), type == at::kFloat ? 1e-5 : 2e-2) << queries;
     }
   }
 }

@@ -108,6 +108,7 @@ struct AttendedHead {
   float scale;
   bool causal;
   Element query_type;
+  const int64_t* first_seen;
   void* packed;  // packed_head_bytes, at the beginning of a cache line
   float* work;   // attention_work_bytes of this thread's own, likewise
 };
