@@ -208,20 +208,22 @@ def plot(contests: list[Contest]) -> str:
     bars = [(contest, cell, peer, ratio) for contest in contests for cell in contest.cells for peer in contest.peers()
             if cell.figure != "peak_rss_bytes" and (ratio := contest.ratio(cell, peer))]
     left, width, height = 360, 520, 16
-    most = max([2.0] + [max(ratio, 1 / ratio) for *_, ratio in bars])
-    powers = math.ceil(math.log2(most))
-    middle, unit = left + width / 2, width / 2 / powers
+    ratios = [ratio for *_, ratio in bars]
+    least = math.floor(math.log2(min([0.5, *ratios])))
+    most = math.ceil(math.log2(max([2.0, *ratios])))
+    unit = width / (most - least)
+    one = left - least * unit
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 80}" height="{height * len(bars) + 60}" '
              'font-family="sans-serif" font-size="11">', '<rect width="100%" height="100%" fill="white"/>']
-    for power in range(-powers, powers + 1):
-        x = middle + power * unit
+    for power in range(least, most + 1):
+        x = one + power * unit
         lines.append(f'<line x1="{x:.1f}" y1="30" x2="{x:.1f}" y2="{height * len(bars) + 36}" stroke="#ddd"/>'
                      f'<text x="{x:.1f}" y="22" text-anchor="middle">{2.0 ** power:g}x</text>')
     for row, (contest, cell, peer, ratio) in enumerate(bars):
-        y, end = 36 + height * row, middle + math.log2(ratio) * unit
+        y, end = 36 + height * row, one + math.log2(ratio) * unit
         lines.append(f'<text x="{left - 8}" y="{y + 10}" text-anchor="end">'
                      f'{escape(f"{contest.title()}: {cell.name}, {peer}")}</text>'
-                     f'<rect x="{min(middle, end):.1f}" y="{y + 1}" width="{max(abs(end - middle), 1):.1f}" '
+                     f'<rect x="{min(one, end):.1f}" y="{y + 1}" width="{max(abs(end - one), 1):.1f}" '
                      f'height="{height - 4}" fill="{COLOURS.get(peer, "#888")}"/>'
                      f'<text x="{left + width + 6}" y="{y + 10}">{ratio:.2f}x</text>')
     return "\n".join(lines + ["</svg>\n"])
