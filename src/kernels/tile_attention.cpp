@@ -75,9 +75,9 @@ void tile_attention(const TileHeadShape& shape, std::span<const TileHead> heads)
       const int64_t first = i % shares * kShare;
       AttendedHead job = job_of(shape, heads[static_cast<std::size_t>(i / shares)]);
       job.packed = keys, job.work = sums;
-      const bool packed = job.key == before.key && job.value == before.value && job.key_stride == before.key_stride &&
-                          job.value_stride == before.value_stride;
-      if (!packed) pack(job);
+      const bool same_keys = job.key == before.key && job.value == before.value &&
+                             job.key_stride == before.key_stride && job.value_stride == before.value_stride;
+      if (!same_keys) pack(job);
       before = job;
       attend(job, first, std::min(first + kShare, shape.queries));
     }

@@ -125,6 +125,15 @@ TEST_P(TileAttentionTest, LooksBackSoFar) {
   expect_right({600, 700, 64, 1, true, 1, 50});  // several shares of queries
 }
 
+TEST_P(TileAttentionTest, NothingIsLeftOfTheHeadBefore) {
+  for (int64_t window : {0, 20}) {  // the second one begins behind the first block of keys
+    Tensors spoilt({40, 290, 64});
+    for (int64_t i = 0; i < spoilt.value.count(); ++i) spoilt.value.set(i, NAN);
+    spoilt.attend();
+    expect_right({40, 290, 64, 1, true, 1, window});
+  }
+}
+
 TEST_P(TileAttentionTest, HeadsThatShareKeys) {
   Tensors one({40, 60, 64}), other({40, 60, 64});
   for (int64_t i = 0; i < one.key.count(); ++i) other.key.set(i, one.key.get(one.key.count() - 1 - i));

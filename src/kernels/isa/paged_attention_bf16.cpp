@@ -35,8 +35,8 @@ class Products<BFloat16, M> {
     if constexpr (M % 4 != 0) score_tile<M % 4>(M / 4 * 4, keys, ahead, scores);
   }
 
-  void add(const unsigned char* values, const Part* parts, int64_t count, const float* weights, const float* shrink,
-           float* sums) const {
+  void add(const unsigned char* values, const BlockRows* parts, int64_t count, const float* weights,
+           const float* shrink, float* sums) const {
     uint16_t rounded[M * kChunk];
     for (int m = 0; m < M; ++m)
       for (int64_t j = 0; j < count * kBlockPositions; j += kLanes)
@@ -83,7 +83,7 @@ class Products<BFloat16, M> {
   // Columns [d, d + 32 N). Of two rows of values beside each other unpacking makes pairs, whose columns lie by turns of
   // four in the two vectors; the sums lie so meanwhile.
   template <int N>
-  void add_columns(const unsigned char* values, const Part* parts, int64_t count, const uint16_t* weights,
+  void add_columns(const unsigned char* values, const BlockRows* parts, int64_t count, const uint16_t* weights,
                    const float* shrink, float* sums, int64_t d) const {
     Vec sum[M][N][2];
     NURI_UNROLL for (int m = 0; m < M; ++m) NURI_UNROLL for (int n = 0; n < N; ++n) {
@@ -107,8 +107,8 @@ class Products<BFloat16, M> {
   // Rows j and j + 1 of a part. What lies outside of it may be no numbers, whose product with a weight of nothing is
   // none either.
   template <int N>
-  void add_pair(const unsigned char* values, const Part& part, int64_t j, const uint16_t* weights, Vec (&sum)[M][N][2],
-                int64_t d) const {
+  void add_pair(const unsigned char* values, const BlockRows& part, int64_t j, const uint16_t* weights,
+                Vec (&sum)[M][N][2], int64_t d) const {
     const int64_t bytes = dim_ * BFloat16::kBytes;
     const bool first = j >= part.from && j < part.to, second = j + 1 >= part.from && j + 1 < part.to;
     const unsigned char* const at = values + (part.first + j) * bytes + d * BFloat16::kBytes;
