@@ -124,8 +124,8 @@ void QuantizedProducts(benchmark::State& state) {
 }
 void quantized_cases(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"m", "n", "k", "coding"});
-  for (Coding coding :
-       {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges, Coding::bfloat12})
+  for (Coding coding : {Coding::int8_rows, Coding::int8_groups, Coding::int4_groups, Coding::int4_ranges,
+                        Coding::int4_steps, Coding::bfloat12})
     for (int64_t m : {1, 2, 4, 8, 16, 512}) bench->Args({m, 8192, 2048, static_cast<int64_t>(coding)});
 }
 BENCHMARK(QuantizedProducts)->Apply(quantized_cases)->UseRealTime()->Unit(benchmark::kMillisecond);

@@ -24,6 +24,9 @@ enum class Coding : uint8_t {
   int8_groups,  // (code - 128) * scale; [groups, 16] float16 scales a panel
   int4_groups,  // (code - 8) * scale; the same
   int4_ranges,  // code * scale + least; [groups, 2, 16] float16 a panel, the scales before the least numbers
+  // The same, each scale and each least number so many steps of its row's: [2, 16] float32 steps a panel, and
+  // [groups, 2, 16] counts of them, a byte each. Steps of least numbers are negative or 0.
+  int4_steps,
   // Numbers of bfloat16 as they are: sign, mantissa and 4 bits of the exponent, which are 0 for an exponent of 0 and
   // else tell it from 14 less than that of the group's greatest on. A panel has [groups, 16] exponents of the greatest,
   // and then FarNumber: those nonzero ones that are smaller than that, of which the codes say 0.
@@ -39,8 +42,10 @@ struct FarNumber {
 constexpr int64_t kPanelRows = 16, kCodeGroup = 32;
 
 static constexpr bool is_four_bits(Coding coding) {
-  return coding == Coding::int4_groups || coding == Coding::int4_ranges;
+  return coding == Coding::int4_groups || coding == Coding::int4_ranges || coding == Coding::int4_steps;
 }
+// Whether a code is counted from a least number that is stored.
+static constexpr bool has_least(Coding coding) { return coding == Coding::int4_ranges || coding == Coding::int4_steps; }
 static constexpr bool is_by_rows(Coding coding) {
   return coding == Coding::int8_rows || coding == Coding::int8_rotated;
 }
@@ -48,7 +53,7 @@ static constexpr bool is_by_rows(Coding coding) {
 static constexpr int64_t far_numbers(int64_t groups) { return 8 + groups / 4; }
 // What is taken off a code.
 static constexpr int code_offset(Coding coding) {
-  return coding == Coding::int4_ranges ? 0 : coding == Coding::int4_groups ? 8 : 128;
+  return has_least(coding) ? 0 : coding == Coding::int4_groups ? 8 : 128;
 }
 
 // Bytes of one group's codes and of one panel's scales.
@@ -56,10 +61,13 @@ static constexpr int64_t group_code_bytes(Coding coding) {
   if (coding == Coding::bfloat12) return kPanelRows * kCodeGroup * 3 / 2;
   return kPanelRows * kCodeGroup / (is_four_bits(coding) ? 2 : 1);
 }
+// Of int4_steps in front of a panel's counts.
+constexpr int64_t kPanelStepBytes = 2 * kPanelRows * 4;
 static constexpr int64_t panel_scale_bytes(Coding coding, int64_t groups) {
   if (is_by_rows(coding)) return kPanelRows * 4;
   if (coding == Coding::bfloat12)
     return groups * kPanelRows + far_numbers(groups) * static_cast<int64_t>(sizeof(FarNumber));
+  if (coding == Coding::int4_steps) return kPanelStepBytes + groups * 2 * kPanelRows;
   return groups * kPanelRows * (coding == Coding::int4_ranges ? 4 : 2);
 }
 

@@ -158,7 +158,7 @@ TEST_P(Epilogues, OfTiles) {
 }
 
 TEST_P(Epilogues, OfCodes) {
-  for (Coding coding : {Coding::int8_rows, Coding::int4_ranges}) {
+  for (Coding coding : {Coding::int8_rows, Coding::int4_ranges, Coding::int4_steps}) {
     // More columns than a gate's piece; more rows than are read at a time.
     for (auto [m, n] : {std::pair<int64_t, int64_t>{3, 1100}, {20, 150}, {1030, 3}}) {
       const int64_t k = 40;

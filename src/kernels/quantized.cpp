@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/bfloat12.h"
+#include "kernels/code_writer.h"
 #include "kernels/convert.h"
 #include "kernels/dispatch.h"
 #include "kernels/isa/bits.h"
@@ -57,6 +58,13 @@ Line line_at(Coding coding, const std::byte* scales, int64_t group, int64_t row)
     }
     case Coding::int4_ranges:
       return {half(group * 2 * kPanelRows + row), half((group * 2 + 1) * kPanelRows + row)};
+    case Coding::int4_steps: {
+      const RowSteps steps{load_one(Float32{}, scales + row * 4), load_one(Float32{}, scales + (kPanelRows + row) * 4)};
+      const auto count = [&](int64_t i) {
+        return load_one(UInt8{}, scales + kPanelStepBytes + (group * 2 + i) * kPanelRows + row);
+      };
+      return {count(0) * steps.scale, count(1) * steps.least};
+    }
     case Coding::bfloat12:
       break;
   }
@@ -74,28 +82,12 @@ float as_half(float value) {
   return stored;
 }
 
-void store_line(Coding coding, std::byte* scales, int64_t group, int64_t row, const Line& line) {
-  const auto store_half = [&](int64_t i, float value) { store_one(Float16{}, scales + i * 2, value); };
-  switch (coding) {
-    case Coding::int8_rows:
-    case Coding::int8_rotated:
-      return store_one(Float32{}, scales + row * 4, line.scale);
-    case Coding::int8_groups:
-    case Coding::int4_groups:
-      return store_half(group * kPanelRows + row, line.scale);
-    case Coding::int4_ranges:
-      store_half(group * 2 * kPanelRows + row, line.scale);
-      return store_half((group * 2 + 1) * kPanelRows + row, line.least);
-    case Coding::bfloat12:
-      break;
-  }
-}
-
 // Rounds one row after another; numbers and lines of the row are kept in between.
 class RowRounder {
  public:
-  RowRounder(Coding coding, int64_t k)
+  RowRounder(Coding coding, int64_t k, CodeWriter& lines)
       : coding_(coding),
+        lines_(lines),
         k_(k),
         groups_(static_cast<std::size_t>(count_groups(k))),
         x_(groups_ * kCodeGroup),
@@ -103,7 +95,8 @@ class RowRounder {
         most_(groups_),
         scale_(groups_) {}
 
-  void round(const void* from, Element type, const Panel& panel, int64_t row) {
+  // The weight's row `row`, whose first code goes to `codes`.
+  void round(const void* from, Element type, int64_t row, uint8_t* codes) {
     convert(from, type, x_.data(), Element::float32, k_);
     const auto finite = [&] {
       return NURI_KERNEL(group_extents)({x_.data(), count_groups(k_), least_.data(), most_.data()});
@@ -117,14 +110,20 @@ class RowRounder {
       least_.assign(groups_, *std::min_element(least_.begin(), least_.end()));
       most_.assign(groups_, *std::max_element(most_.begin(), most_.end()));
     }
+    RowSteps steps;
+    if (coding_ == Coding::int4_steps) {
+      const int64_t whole = k_ / kCodeGroup;  // zeros behind the row's end do not count
+      NURI_KERNEL(closer_extents)({x_.data(), whole, least_.data(), most_.data()});
+      lines_.set_steps(row, steps = steps_of(least_, most_));
+    }
     for (std::size_t group = 0; group < groups_; ++group) {
-      const Line line = line_of(coding_, least_[group], most_[group]);
-      store_line(coding_, panel.scales, static_cast<int64_t>(group), row, line);
+      const Line line = line_of(coding_, least_[group], most_[group], steps);
+      lines_.set_line(row, static_cast<int64_t>(group), line);
       scale_[group] = line.scale, least_[group] = line.least;
     }
     const bool four = is_four_bits(coding_);
     NURI_KERNEL(row_codes)
-    ({x_.data(), k_, scale_.data(), least_.data(), four ? 15 : 255, code_offset(coding_), four, panel.codes + row * 4});
+    ({x_.data(), k_, scale_.data(), least_.data(), four ? 15 : 255, code_offset(coding_), four, codes});
   }
 
  private:
@@ -136,6 +135,7 @@ class RowRounder {
   }
 
   Coding coding_;
+  CodeWriter& lines_;
   int64_t k_;
   std::size_t groups_;
   std::vector<float> x_, least_, most_, scale_;
@@ -149,8 +149,8 @@ void check_sizes(const char* who, int64_t n, int64_t k) {
 }  // namespace
 
 std::string_view coding_name(Coding coding) {
-  constexpr std::array<std::string_view, 6> kNames{"int8_rows",   "int8_rotated", "int8_groups",
-                                                   "int4_groups", "int4_ranges",  "bfloat12"};
+  constexpr std::array<std::string_view, 7> kNames{"int8_rows",   "int8_rotated", "int8_groups", "int4_groups",
+                                                   "int4_ranges", "int4_steps",   "bfloat12"};
   return kNames.at(static_cast<std::size_t>(coding));
 }
 
@@ -160,7 +160,22 @@ int64_t quantized_bytes(Coding coding, int64_t n, int64_t k) {
   return (count_panels(n) * (groups * group_code_bytes(coding) + panel_scale_bytes(coding, groups)) + 63) / 64 * 64;
 }
 
-CodeLine line_of(Coding coding, float least, float most) {
+int nearest_count(float value, float step) {
+  return step == 0 ? 0 : static_cast<int>(std::clamp(std::nearbyint(value / step), 0.0f, 255.0f));
+}
+
+RowSteps steps_of(std::span<const float> least, std::span<const float> most) {
+  RowSteps greatest;
+  for (std::size_t i = 0; i < least.size(); ++i) {
+    greatest.scale = std::max(greatest.scale, (most[i] - least[i]) / 15);
+    greatest.least = std::min(greatest.least, least[i]);
+  }
+  if (!std::isfinite(greatest.scale))
+    throw Error(ErrorKind::format, "quantize: found numbers too far apart, expected a group whose width float32 holds");
+  return {greatest.scale / 255, greatest.least / 255};
+}
+
+CodeLine line_of(Coding coding, float least, float most, const RowSteps& steps) {
   const float greatest = std::max(most, -least);
   switch (coding) {
     case Coding::int8_rows:
@@ -179,6 +194,13 @@ CodeLine line_of(Coding coding, float least, float most) {
       const float low = as_half(least);
       return {as_half((most - low) / 15), low};
     }
+    case Coding::int4_steps: {
+      const auto in_steps = [](float value, float step) {
+        return static_cast<float>(nearest_count(value, step)) * step;
+      };
+      const float low = in_steps(least, steps.least);
+      return {in_steps((most - low) / 15, steps.scale), low};
+    }
     case Coding::bfloat12:
       break;
   }
@@ -189,15 +211,15 @@ void quantize(Coding coding, int64_t n, int64_t k, ConstRows w, void* packed) {
   check_sizes("quantize", n, k);
   if (coding == Coding::bfloat12) throw Error(ErrorKind::internal, "quantize: found bfloat12, which does not round");
   if (n > 1 && w.stride < k) throw Error(ErrorKind::internal, "quantize: found a stride that is shorter than a row");
-  // Rows that the weight does not have, and the end.
-  std::fill_n(static_cast<std::byte*>(packed), quantized_bytes(coding, n, k), std::byte{0});
+  CodeWriter lines(coding, n, k, packed);
   parallel_for(0, count_panels(n), 1, [&](int64_t begin, int64_t end) {
-    RowRounder rounder(coding, k);
+    RowRounder rounder(coding, k, lines);
     for (int64_t panel = begin; panel < end; ++panel) {
       const Panel at = panel_at(coding, n, k, packed, panel);
       for (int64_t row = 0; row < std::min(kPanelRows, n - panel * kPanelRows); ++row) {
         const int64_t place = (panel * kPanelRows + row) * w.stride * element_bytes(w.type);
-        rounder.round(static_cast<const std::byte*>(w.data) + place, w.type, at, row);
+        rounder.round(static_cast<const std::byte*>(w.data) + place, w.type, panel * kPanelRows + row,
+                      at.codes + row * 4);
       }
     }
   });
@@ -218,7 +240,7 @@ void dequantize(Coding coding, int64_t n, int64_t k, const void* packed, int64_t
       const Line line = line_at(coding, panel.scales, group, i % kPanelRows);
       for (int64_t column = 0; column < std::min(kCodeGroup, k - group * kCodeGroup); ++column) {
         const int code = code_at(coding, panel.codes, group, i % kPanelRows, column);
-        rows[group * kCodeGroup + column] = coding == Coding::int4_ranges
+        rows[group * kCodeGroup + column] = has_least(coding)
                                                 ? std::fma(static_cast<float>(code), line.scale, line.least)
                                                 : static_cast<float>(code - code_offset(coding)) * line.scale;
       }

@@ -16,8 +16,8 @@ namespace {
 using QuantizedProducts = EveryIsa;
 INSTANTIATE_TEST_SUITE_P(Kernels, QuantizedProducts, testing::ValuesIn(supported_isas()), isa_test_name);
 
-constexpr Coding kCodings[] = {Coding::int8_rows, Coding::int8_rotated, Coding::int8_groups, Coding::int4_groups,
-                               Coding::int4_ranges};
+constexpr Coding kCodings[] = {Coding::int8_rows,   Coding::int8_rotated, Coding::int8_groups,
+                               Coding::int4_groups, Coding::int4_ranges,  Coding::int4_steps};
 
 struct Weight {
   Coding coding;
@@ -221,7 +221,7 @@ TEST_P(QuantizedProducts, ExtremeCodes) {
     Buffer w(Element::float32, kWidth);
     for (double sign : {-1.0, 1.0}) {
       const std::vector<float> many(static_cast<size_t>((kCodedFewRows + 1) * kWidth), static_cast<float>(sign));
-      for (int64_t i = 0; i < kWidth; ++i) w.set(i, coding == Coding::int4_ranges ? 1 : -1);
+      for (int64_t i = 0; i < kWidth; ++i) w.set(i, has_least(coding) ? 1 : -1);
       std::vector<std::byte> packed(static_cast<size_t>(quantized_bytes(coding, 1, kWidth)));
       quantize(coding, 1, kWidth, {w.data(), Element::float32, kWidth}, packed.data());
       for (int64_t m : {int64_t{1}, kCodedFewRows + 1}) {

@@ -122,7 +122,7 @@ TEST(Linear, ViewsAndEmptyInputsWork) {
 TEST(Linear, PackedWeightsMultiplyAsTheirNumbers) {
   using kernels::Coding;
   for (Coding coding : {Coding::int8_rows, Coding::int8_rotated, Coding::int8_groups, Coding::int4_groups,
-                        Coding::int4_ranges, Coding::bfloat12})
+                        Coding::int4_ranges, Coding::int4_steps, Coding::bfloat12})
     for (at::ScalarType type : {at::kFloat, at::kBFloat16})
       for (int64_t rows : {1, 9, 40}) {
         at::manual_seed(rows);
@@ -232,7 +232,7 @@ TEST_P(WideLinear, FeedForwardOfCodesIsItsFormula) {
   at::NoGradGuard no_gradients;
   at::manual_seed(9);
   using kernels::Coding;
-  for (Coding coding : {Coding::int8_rotated, Coding::int4_ranges, Coding::bfloat12})
+  for (Coding coding : {Coding::int8_rotated, Coding::int4_ranges, Coding::int4_steps, Coding::bfloat12})
     for (int64_t rows : {1, 9, 40}) {
       SCOPED_TRACE(testing::Message() << kernels::coding_name(coding) << " " << rows);
       at::Tensor x = at::randn({rows, 320}).to(at::kBFloat16).to(at::kFloat), other = at::randn({rows, 320});

@@ -40,6 +40,13 @@ at::Tensor scales_in_rows(const PackedWeight& weight) {
   const int64_t begin = panels * groups * kernels::group_code_bytes(weight.coding);
   at::Tensor bytes = weight.bytes.narrow(0, begin, panels * kernels::panel_scale_bytes(weight.coding, groups));
   if (weight.coding == Coding::int8_rows) return bytes.clone().view(at::kFloat).narrow(0, 0, weight.n);
+  if (weight.coding == Coding::int4_steps) {
+    at::Tensor panel = bytes.view({panels, -1});
+    at::Tensor steps = panel.narrow(1, 0, kernels::kPanelStepBytes).clone().view(at::kFloat);
+    at::Tensor counts = panel.narrow(1, kernels::kPanelStepBytes, groups * 2 * kPanelRows).to(at::kFloat);
+    at::Tensor lines = counts.view({panels, groups, 2, kPanelRows}) * steps.view({panels, 1, 2, kPanelRows});
+    return lines.permute({0, 3, 1, 2}).reshape({panels * kPanelRows, groups, 2}).narrow(0, 0, weight.n);
+  }
   at::Tensor scales = bytes.clone().view(at::kHalf).view({panels, groups, -1, kPanelRows}).to(at::kFloat);
   return scales.permute({0, 3, 1, 2}).reshape({panels * kPanelRows, groups, -1}).narrow(0, 0, weight.n);
 }
@@ -47,7 +54,7 @@ at::Tensor scales_in_rows(const PackedWeight& weight) {
 // -> [K / 32, N, 2]: a code's offset goes into the zero, for libtorch always takes 8 off.
 at::Tensor scales_and_zeros(const PackedWeight& weight) {
   at::Tensor found = scales_in_rows(weight), scale = found.select(2, 0);
-  at::Tensor zero = weight.coding == Coding::int4_ranges ? found.select(2, 1) + 8 * scale : at::zeros_like(scale);
+  at::Tensor zero = kernels::has_least(weight.coding) ? found.select(2, 1) + 8 * scale : at::zeros_like(scale);
   return at::stack({scale, zero}, 2).transpose(0, 1).to(at::kBFloat16).contiguous();
 }
 

@@ -32,7 +32,7 @@ double bound(Coding coding, at::ScalarType type) {
 
 TEST(WeightOnly, ProductsAreThoseOfTheNumbers) {
   at::manual_seed(1);
-  for (Coding coding : {Coding::int8_rows, Coding::int4_groups, Coding::int4_ranges})
+  for (Coding coding : {Coding::int8_rows, Coding::int4_groups, Coding::int4_ranges, Coding::int4_steps})
     for (auto [n, k] : {std::pair{16, 32}, {48, 96}, {112, 256}}) {
       PackedWeight packed = rounded(at::randn({n, k}) + 0.5, coding);
       auto form = to_weight_only(packed, at::kCPU);
@@ -60,7 +60,7 @@ TEST(WeightOnly, OddSizesHaveRowsOfEightBitsAlone) {
   at::manual_seed(2);
   for (auto [n, k] : {std::pair{17, 64}, {8, 32}, {16, 48}, {33, 70}, {1, 1}}) {
     at::Tensor w = at::randn({n, k});
-    for (Coding coding : {Coding::int4_groups, Coding::int4_ranges, Coding::int8_groups})
+    for (Coding coding : {Coding::int4_groups, Coding::int4_ranges, Coding::int4_steps, Coding::int8_groups})
       EXPECT_EQ(to_weight_only(rounded(w, coding), at::kCPU), nullptr) << n << " x " << k;
     PackedWeight packed = rounded(w, Coding::int8_rows);
     const Factor factor{{}, at::randn({n}), to_weight_only(packed, at::kCPU)};
@@ -75,7 +75,7 @@ TEST(WeightOnly, OddSizesHaveRowsOfEightBitsAlone) {
 
 TEST(WeightOnly, RowsAndGradients) {
   at::manual_seed(3);
-  for (Coding coding : {Coding::int8_rows, Coding::int4_ranges}) {
+  for (Coding coding : {Coding::int8_rows, Coding::int4_steps}) {
     PackedWeight packed = rounded(at::randn({32, 64}), coding);
     auto form = to_weight_only(packed, at::kCPU);
     at::Tensor numbers = unpack(packed, at::empty({})), ids = at::tensor({31, 0, 5, 5}, at::kLong).view({2, 2});

@@ -32,7 +32,7 @@ std::vector<fs::path> bundled_folders() {
 std::optional<kernels::Coding> coding_named(const std::string& name) {
   if (name == "native") return {};
   if (name == "int8") return kernels::Coding::int8_rotated;
-  if (name == "int4") return kernels::Coding::int4_ranges;
+  if (name == "int4") return kernels::Coding::int4_steps;
   if (name == "bf12") return kernels::Coding::bfloat12;
   throw Error(ErrorKind::usage, fmt::format("--weights: found {}, expected native, bf12, int8 or int4", name));
 }

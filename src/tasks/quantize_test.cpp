@@ -61,7 +61,7 @@ NamedTensors run(const fs::path& folder, const fs::path& inputs, const LoadOptio
 
 // The same codes, so the same outputs to the last bit, and the same parameters in as many bytes as files hold.
 TEST_P(QuantizeTest, AFileMeansWhatRoundingAtLoadMeans) {
-  for (const auto& [weights, coding] : {std::pair{"int8", Coding::int8_rotated}, {"int4", Coding::int4_ranges}}) {
+  for (const auto& [weights, coding] : {std::pair{"int8", Coding::int8_rotated}, {"int4", Coding::int4_steps}}) {
     SCOPED_TRACE(weights);
     QuantizeRequest asked = request(GetParam(), weights);
     asked.output += weights;
@@ -138,8 +138,8 @@ TEST(QuantizeForAGpu, WeightOnlyProductsGiveTheSameLogits) {
       const fs::path source = kGolden / golden, inputs = source / "inputs.safetensors";
       LoadOptions ours, theirs;
       const bool eight = weights == std::string("int8");
-      ours.coding = eight ? Coding::int8_rows : Coding::int4_ranges;
-      theirs.coding = eight ? Coding::int8_rotated : Coding::int4_ranges, theirs.weight_only = true;
+      ours.coding = eight ? Coding::int8_rows : Coding::int4_steps;
+      theirs.coding = eight ? Coding::int8_rotated : Coding::int4_steps, theirs.weight_only = true;
       fs::path packed = source;
       if (weights == std::string("native")) {  // codes of a folder in place of codes made while it is read
         QuantizeRequest request;
@@ -164,7 +164,7 @@ std::map<std::string, kernels::Coding> codings(const fs::path& folder) {
   Json config = read_json_file(folder / "config.json");
   for (const Json& group : config["quantization_config"]["matrices"])
     for (const auto& [name, shape] : group["shapes"].items())
-      for (Coding coding : {Coding::int8_rotated, Coding::int4_ranges, Coding::bfloat12})
+      for (Coding coding : {Coding::int8_rotated, Coding::int4_steps, Coding::bfloat12})
         if (group["coding"] == name_of(coding)) found[name] = coding;
   return found;
 }
@@ -175,7 +175,7 @@ TEST_P(Quantize, WhatIsKept) {
   quantize(asked);
   auto found = codings(asked.output);
   EXPECT_EQ(found.at("model.layers.0.mlp.down_proj.weight"), Coding::int8_rotated);
-  EXPECT_EQ(found.at("model.layers.0.self_attn.q_proj.weight"), Coding::int4_ranges);
+  EXPECT_EQ(found.at("model.layers.0.self_attn.q_proj.weight"), Coding::int4_steps);
   EXPECT_EQ(found.at("model.embed_tokens.weight"), Coding::int8_rotated);
   EXPECT_FALSE(found.contains("model.layers.0.mlp.up_proj.weight"));
   EXPECT_FALSE(found.contains("model.norm.weight"));

@@ -17,11 +17,15 @@ namespace {
 
 using kernels::CodeLine;
 using kernels::Coding;
+using kernels::RowSteps;
 
 constexpr int64_t kGroup = kernels::kCodeGroup;
 constexpr double kDamping = 0.01;  // of the mean of the moments' diagonal, as in the paper's code
 constexpr int kShrinks = 10;       // extents of 1, 0.96, ... that are tried
 constexpr float kShrink = 0.04f;
+// Columns that take over the errors of others grow: of the greatest scale that a row has before it, this many times
+// is kept for what comes.
+constexpr float kRoomForErrors = 1.15f;
 constexpr int kPowers = 20;  // of the input's magnitude that are tried: 0, 0.05, ...
 
 uint8_t code_for(const CodeLine& line, Coding coding, float x) {
@@ -34,15 +38,23 @@ float number_for(const CodeLine& line, uint8_t code) {
   return std::fma(static_cast<float>(code), line.scale, line.least);
 }
 
-// The line of a group of `count` numbers whose squared error, weighed, is least.
-CodeLine best_line(Coding coding, const float* x, const float* weights, int64_t count) {
+struct Extents {
+  float least, most;
+};
+// Of numbers and zero.
+Extents extents_of(const float* x, int64_t count) {
   const auto [low, high] = std::minmax_element(x, x + count);
-  const float least = std::min(*low, 0.0f), most = std::max(*high, 0.0f);
-  CodeLine best = kernels::line_of(coding, least, most);
+  return {std::min(*low, 0.0f), std::max(*high, 0.0f)};
+}
+
+// The line of a group of `count` numbers whose squared error, weighed, is least.
+CodeLine best_line(Coding coding, const RowSteps& steps, const float* x, const float* weights, int64_t count) {
+  const auto [least, most] = extents_of(x, count);
+  CodeLine best = kernels::line_of(coding, least, most, steps);
   double best_error = -1;
   for (int i = 0; i < kShrinks; ++i) {
     const float part = 1 - kShrink * static_cast<float>(i);
-    const CodeLine line = kernels::line_of(coding, part * least, part * most);
+    const CodeLine line = kernels::line_of(coding, part * least, part * most, steps);
     double error = 0;
     for (int64_t j = 0; j < count; ++j) {
       const float off = x[j] - number_for(line, code_for(line, coding, x[j]));
@@ -51,6 +63,23 @@ CodeLine best_line(Coding coding, const float* x, const float* weights, int64_t 
     if (best_error < 0 || error < best_error) best = line, best_error = error;
   }
   return best;
+}
+
+// Of each row, `room` times what its numbers need.
+std::vector<RowSteps> steps_of_rows(const at::Tensor& w, float room) {
+  const int64_t n = w.size(0), k = w.size(1), groups = kernels::count_groups(k);
+  std::vector<RowSteps> steps(static_cast<size_t>(n));
+  std::vector<float> least(static_cast<size_t>(groups)), most(least.size());
+  for (int64_t row = 0; row < n; ++row) {
+    const float* const x = w.const_data_ptr<float>() + row * k;
+    for (int64_t group = 0; group < groups; ++group) {
+      const Extents found = extents_of(x + group * kGroup, std::min(kGroup, k - group * kGroup));
+      least[static_cast<size_t>(group)] = found.least, most[static_cast<size_t>(group)] = found.most;
+    }
+    const RowSteps needed = kernels::steps_of(least, most);
+    steps[static_cast<size_t>(row)] = {room * needed.scale, room * needed.least};
+  }
+  return steps;
 }
 
 at::Tensor checked(const at::Tensor& numbers, Coding coding) {
@@ -67,7 +96,7 @@ at::Tensor checked(const at::Tensor& numbers, Coding coding) {
 // moments, [k, k]) the error of each column goes into those that follow within the group, and `errors` [n, count]
 // becomes what those behind the group have to take over.
 void round_group(at::Tensor& w, int64_t begin, int64_t count, const at::Tensor& diagonal, const at::Tensor& feedback,
-                 at::Tensor& errors, Coding coding, kernels::CodeWriter& writer) {
+                 at::Tensor& errors, Coding coding, const std::vector<RowSteps>& steps, kernels::CodeWriter& writer) {
   const int64_t n = w.size(0), k = w.size(1);
   float* const all = w.mutable_data_ptr<float>();
   const float* const weights = diagonal.const_data_ptr<float>() + begin;
@@ -76,7 +105,7 @@ void round_group(at::Tensor& w, int64_t begin, int64_t count, const at::Tensor& 
   parallel_for(0, n, 16, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
       float* const x = all + row * k + begin;
-      const CodeLine line = best_line(coding, x, weights, count);
+      const CodeLine line = best_line(coding, steps[static_cast<size_t>(row)], x, weights, count);
       uint8_t codes[kGroup] = {};
       for (int64_t j = 0; j < count; ++j) {
         codes[j] = code_for(line, coding, x[j]);
@@ -98,10 +127,13 @@ WeightStore::Codes round_all(const at::Tensor& numbers, const at::Tensor& diagon
   const int64_t n = w.size(0), k = w.size(1);
   at::Tensor bytes = at::empty({kernels::quantized_bytes(coding, n, k)}, at::kByte);
   kernels::CodeWriter writer(coding, n, k, bytes.mutable_data_ptr());
+  const std::vector<RowSteps> steps = steps_of_rows(w, feedback.defined() ? kRoomForErrors : 1.0f);
+  for (int64_t row = 0; coding == Coding::int4_steps && row < n; ++row)
+    writer.set_steps(row, steps[static_cast<size_t>(row)]);
   at::Tensor errors = at::empty({n, kGroup}, at::kFloat);
   for (int64_t begin = 0; begin < k; begin += kGroup) {
     const int64_t count = std::min(kGroup, k - begin), end = begin + count;
-    round_group(w, begin, count, diagonal, feedback, errors, coding, writer);
+    round_group(w, begin, count, diagonal, feedback, errors, coding, steps, writer);
     if (feedback.defined() && end < k)
       w.narrow(1, end, k - end)
           .addmm_(errors.narrow(1, 0, count), feedback.narrow(0, begin, count).narrow(1, end, k - end), 1, -1);

@@ -139,11 +139,11 @@ TEST_F(GgufStoreTest, NothingIsDroppedOrMisread) {
 
 TEST_F(GgufStoreTest, AskedCodesAreForNumbersAlone) {
   LoadOptions options;
-  options.coding = kernels::Coding::int4_ranges;
+  options.coding = kernels::Coding::int4_steps;
   GgufStore store(kGolden / "quantised/model.gguf", options);
   const auto coding_of = [&](const std::string& name, int64_t n, int64_t k) { return store.codes(name, n, k)->coding; };
-  EXPECT_EQ(coding_of("model.layers.0.mlp.up_proj.weight", 32, 256), kernels::Coding::int4_ranges);       // was Q5_1
-  EXPECT_EQ(coding_of("model.layers.0.self_attn.o_proj.weight", 256, 16), kernels::Coding::int4_ranges);  // was F16
+  EXPECT_EQ(coding_of("model.layers.0.mlp.up_proj.weight", 32, 256), kernels::Coding::int4_steps);        // was Q5_1
+  EXPECT_EQ(coding_of("model.layers.0.self_attn.o_proj.weight", 256, 16), kernels::Coding::int4_steps);   // was F16
   EXPECT_EQ(coding_of("model.layers.0.self_attn.q_proj.weight", 16, 256), kernels::Coding::int8_groups);  // is Q8_0
 }
 

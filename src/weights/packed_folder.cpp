@@ -19,8 +19,8 @@ constexpr size_t kAlignment = 64;
 
 constexpr std::pair<const char*, at::ScalarType> kTypes[] = {
     {"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"float16", at::kHalf}};
-constexpr Coding kCodings[] = {Coding::int8_rows,   Coding::int8_rotated, Coding::int8_groups,
-                               Coding::int4_groups, Coding::int4_ranges,  Coding::bfloat12};
+constexpr Coding kCodings[] = {Coding::int8_rows,   Coding::int8_rotated, Coding::int8_groups, Coding::int4_groups,
+                               Coding::int4_ranges, Coding::int4_steps,   Coding::bfloat12};
 
 std::string type_name(at::ScalarType type) {
   for (const auto& [name, known] : kTypes)
@@ -39,7 +39,7 @@ Coding coding_of(const ConfigReader& group) {
   auto name = group.required<std::string>("coding");
   for (Coding coding : kCodings)
     if (name == kernels::coding_name(coding)) return coding;
-  group.reject("coding", "int8_rows, int8_rotated, int8_groups, int4_groups, int4_ranges or bfloat12");
+  group.reject("coding", "int8_rows, int8_rotated, int8_groups, int4_groups, int4_ranges, int4_steps or bfloat12");
 }
 
 class PackedFolder : public CodedMatrices {

@@ -13,7 +13,7 @@ namespace nuri {
 // `quantization_config` in config.json says what the bytes mean:
 //
 //   {"quant_method": "nuri", "version": 1,
-//    "matrices": [{"coding": "int4_ranges", "dtype": "bfloat16", "shapes": {"model.layers.0.mlp.up_proj.weight":
+//    "matrices": [{"coding": "int4_steps", "dtype": "bfloat16", "shapes": {"model.layers.0.mlp.up_proj.weight":
 //                  [8192, 2048], ...}}, ...]}
 //
 // `dtype`: of the numbers that codes stand for, which is the type of the model's other weights.

@@ -36,7 +36,7 @@ class PackedFolderTest : public testing::Test {
 
 TEST_F(PackedFolderTest, CodesAreUsedWhereTheFileIsMapped) {
   for (Coding coding : {Coding::int8_rows, Coding::int8_rotated, Coding::int8_groups, Coding::int4_groups,
-                        Coding::int4_ranges, Coding::bfloat12}) {
+                        Coding::int4_ranges, Coding::int4_steps, Coding::bfloat12}) {
     write(coding, usual(coding));
     // Names are canonical: nothing is renamed.
     auto store = std::make_shared<CheckpointStore>(folder_, NameRules{{{"w", "another"}}, {}}, LoadOptions{});

@@ -9,7 +9,7 @@ namespace {
 using kernels::Coding;
 
 TEST(Packing, WhichMatricesArePacked) {
-  for (Coding coding : {Coding::int4_ranges, Coding::int8_rotated}) {
+  for (Coding coding : {Coding::int4_steps, Coding::int8_rotated}) {
     for (const char* name : {"model.layers.0.mlp.up_proj.weight", "model.layers.3.mlp.experts.gate_up_proj"})
       EXPECT_EQ(usual_coding(name, coding), coding) << name;
     for (const char* name : {"lm_head.weight", "model.embed_tokens.weight", "shared.weight",

@@ -368,7 +368,9 @@ void CheckpointStore::expect_all_taken() const {
 
 // Bytes of a number in codes, with its share of the scales.
 static int64_t sixteenths_of(kernels::Coding coding) {
-  return coding == kernels::Coding::bfloat12 ? 25 : kernels::is_four_bits(coding) ? 10 : 18;
+  if (coding == kernels::Coding::bfloat12) return 25;
+  if (!kernels::is_four_bits(coding)) return 18;
+  return coding == kernels::Coding::int4_steps ? 9 : 10;
 }
 
 void CheckpointStore::expect_room() const {

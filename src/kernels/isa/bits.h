@@ -23,6 +23,9 @@ struct BFloat16 {
 struct Int8 {
   static constexpr int64_t kBytes = 1;
 };
+struct UInt8 {
+  static constexpr int64_t kBytes = 1;
+};
 
 [[maybe_unused]] inline uint32_t bits_of(float value) {
   uint32_t bits;
@@ -85,6 +88,9 @@ inline float load_one(E type, const void* from) {
 }
 [[maybe_unused]] inline float load_one(Int8, const void* from) {
   return static_cast<float>(*static_cast<const signed char*>(from));
+}
+[[maybe_unused]] inline float load_one(UInt8, const void* from) {
+  return static_cast<float>(*static_cast<const unsigned char*>(from));
 }
 [[maybe_unused]] inline void store_one(Float32, void* to, float value) { __builtin_memcpy(to, &value, 4); }
 // A whole number of at most 127.

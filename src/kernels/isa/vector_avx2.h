@@ -72,6 +72,9 @@ inline Vec load(BFloat16, const void* from) {
 inline Vec load(Int8, const void* from) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(from))));
 }
+inline Vec load(UInt8, const void* from) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(from))));
+}
 
 inline void store(Float32, void* to, Vec a) { _mm256_storeu_ps(static_cast<float*>(to), a); }
 inline void store(Float16, void* to, Vec a) {

@@ -82,6 +82,9 @@ inline Vec load(BFloat16, const void* from) { return widen_bf16(_mm256_loadu_si2
 inline Vec load(Int8, const void* from) {
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)from)));
 }
+inline Vec load(UInt8, const void* from) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)from)));
+}
 
 inline Vec load_some(Float32, const void* from, int64_t count) { return _mm512_maskz_loadu_ps(first(count), from); }
 inline Vec load_some(Float16, const void* from, int64_t count) {
