@@ -227,7 +227,9 @@ TEST(Quantized, ExtremesAndNothing) {
     if (is_by_rows(coding) || coding == Coding::int4_steps) {
       EXPECT_NEAR(unpack(pack(coding, 1, 64, w, 64))[40], 1e30, 1e27) << coding_name(coding);
       w.set(40, 3e38), w.set(41, -3e38);
-      if (coding == Coding::int4_steps) EXPECT_THROW(pack(coding, 1, 64, w, 64), Error);
+      if (coding == Coding::int4_steps) {
+        EXPECT_THROW(pack(coding, 1, 64, w, 64), Error);
+      }
       continue;
     }
     EXPECT_THROW(pack(coding, 1, 64, w, 64), Error) << coding_name(coding);
