@@ -101,7 +101,7 @@ void expect_right(const Case& c) {
 }
 
 TEST_P(TileAttentionTest, IsAttentionAtEverySize) {
-  for (int64_t width : {8, 64, 72, 80, 96, 128, 256}) expect_right({37, 45, width});
+  for (int64_t width : {8, 40, 64, 71, 72, 80, 96, 100, 128, 256}) expect_right({37, 45, width});
   for (int64_t queries : {1, 15, 16, 17, 129}) expect_right({queries, 33, 32});
   for (int64_t keys : {1, 31, 32, 127, 128, 129, 300}) expect_right({20, keys, 64});
   expect_right({600, 200, 64, 3});  // several shares of queries of several heads

@@ -30,39 +30,38 @@ class UseTiles {
   UseTiles& operator=(const UseTiles&) = delete;
 };
 
-template <bool high, bool pair, class Meanwhile>
-inline void multiply(const uint16_t* a, const uint16_t* b, int64_t b_pair, int64_t steps, float* sums, int64_t sums_a,
-                     int64_t sums_b, bool first, const Meanwhile& meanwhile) {
+// Of whole tiles, whatever their extent.
+template <bool pair, class Meanwhile>
+inline void multiply(const uint16_t* a, const Extent& extent, const uint16_t* b, int64_t b_pair, float* sums,
+                     int64_t sums_a, int64_t sums_b, bool first, const Meanwhile& meanwhile) {
   if (first) {
     _tile_zero(0);
-    if (high) _tile_zero(1);
+    _tile_zero(1);
     if (pair) _tile_zero(2);
-    if (high && pair) _tile_zero(3);
+    if (pair) _tile_zero(3);
   } else {
     _tile_loadd(0, sums, 64);
-    if (high) _tile_loadd(1, sums + sums_a, 64);
+    _tile_loadd(1, sums + sums_a, 64);
     if (pair) _tile_loadd(2, sums + sums_b, 64);
-    if (high && pair) _tile_loadd(3, sums + sums_a + sums_b, 64);
+    if (pair) _tile_loadd(3, sums + sums_a + sums_b, 64);
   }
-  for (int64_t step = 0; step < steps; ++step, a += (high ? 2 : 1) * kTileNumbers, b += kTileNumbers) {
+  for (int64_t step = 0; step < extent.steps(); ++step, a += 2 * kTileNumbers, b += kTileNumbers) {
     _tile_loadd(4, a, 64);
     _tile_loadd(6, b, 64);
     _tile_dpbf16ps(0, 4, 6);
-    if (high) {
-      _tile_loadd(5, a + kTileNumbers, 64);
-      _tile_dpbf16ps(1, 5, 6);
-    }
+    _tile_loadd(5, a + kTileNumbers, 64);
+    _tile_dpbf16ps(1, 5, 6);
     if (pair) {
       _tile_loadd(7, b + b_pair, 64);
       _tile_dpbf16ps(2, 4, 7);
-      if (high) _tile_dpbf16ps(3, 5, 7);
+      _tile_dpbf16ps(3, 5, 7);
     }
     meanwhile(step);
   }
   _tile_stored(0, sums, 64);
-  if (high) _tile_stored(1, sums + sums_a, 64);
+  _tile_stored(1, sums + sums_a, 64);
   if (pair) _tile_stored(2, sums + sums_b, 64);
-  if (high && pair) _tile_stored(3, sums + sums_a + sums_b, 64);
+  if (pair) _tile_stored(3, sums + sums_a + sums_b, 64);
 }
 
 }  // namespace

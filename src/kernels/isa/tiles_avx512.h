@@ -8,11 +8,11 @@
 // columns of B].
 //
 // How tiles are multiplied differs. tiles_amx.h and tiles_bf16.h have UseTiles, which a thread holds meanwhile, and
-//   void multiply<high, pair>(a, b, int64_t b_pair, int64_t steps, float* sums, int64_t sums_a, int64_t sums_b,
-//                             bool first, meanwhile)
-// sums [high ? 2 : 1 tiles A][pair ? 2 : 1 tiles B], `sums_a` and `sums_b` floats apart, from zero on if `first`, +=
-// products of `steps` tiles: those of A lie one step after the other, two beside each other if `high`; those of B too,
-// `b_pair` numbers apart. `meanwhile` is called with each step.
+//   void multiply<pair>(a, Extent extent, b, int64_t b_pair, float* sums, int64_t sums_a, int64_t sums_b, bool first,
+//                       meanwhile)
+// sums [2 tiles A][pair ? 2 : 1 tiles B], `sums_a` and `sums_b` floats apart, from zero on if `first`, += products of
+// the steps of `extent`: tiles A lie one step after the other, two beside each other; tiles B too, the other of a pair
+// `b_pair` numbers behind. `meanwhile` is called with each step.
 
 namespace nuri::kernels::avx512 {
 namespace {
@@ -20,6 +20,13 @@ namespace {
 constexpr int64_t kTileFloats = 256, kTileNumbers = 512;
 
 inline int64_t whole(int64_t count, int64_t size) { return (count + size - 1) / size; }
+
+// What multiply() needs of its tiles A: the first rows of the two, and the first columns of all steps. What is behind
+// may be multiplied too: columns there are zeros, in tiles B as well, and sums of rows there are of no meaning.
+struct Extent {
+  int64_t rows, columns;
+  int64_t steps() const { return whole(columns, kTileStep); }
+};
 
 inline const uint16_t* halves(const void* data) { return static_cast<const uint16_t*>(data); }
 inline uint16_t* halves(void* data) { return static_cast<uint16_t*>(data); }

@@ -25,21 +25,21 @@ inline __m512bh pair_everywhere(const uint16_t* from) {
   return (__m512bh)_mm512_set1_epi32(both);
 }
 
-// Some rows of multiply(): tiles A lie `a_step` numbers apart; sums [kPairs tiles B], `sums_b` floats apart.
+// kRowsAtOnce rows of multiply(): sums [kPairs tiles B], `sums_b` floats apart.
 template <int kPairs>
-inline void multiply_rows(const uint16_t* a, int64_t a_step, const uint16_t* b, int64_t b_pair, int64_t steps,
-                          float* sums, int64_t sums_b, bool first) {
+inline void multiply_rows(const uint16_t* a, int64_t columns, const uint16_t* b, int64_t b_pair, float* sums,
+                          int64_t sums_b, bool first) {
   Vec sum[kPairs][kRowsAtOnce];
   NURI_UNROLL for (int pair = 0; pair < kPairs; ++pair) NURI_UNROLL for (int row = 0; row < kRowsAtOnce; ++row)
       sum[pair][row] = first ? zero() : _mm512_load_ps(sums + pair * sums_b + row * 16);
-  for (int64_t step = 0; step < steps; ++step, a += a_step, b += kTileNumbers) {
-    for (int64_t i = 0; i < kTileStep; i += 2) {
-      __m512bh columns[kPairs];
-      NURI_UNROLL for (int pair = 0; pair < kPairs; ++pair) columns[pair] = pairs_at(b + pair * b_pair + i * 16);
+  for (; columns > 0; columns -= kTileStep, a += 2 * kTileNumbers, b += kTileNumbers) {
+    for (int64_t i = 0; i < least(columns, kTileStep); i += 2) {
+      __m512bh beside[kPairs];
+      NURI_UNROLL for (int pair = 0; pair < kPairs; ++pair) beside[pair] = pairs_at(b + pair * b_pair + i * 16);
       NURI_UNROLL for (int row = 0; row < kRowsAtOnce; ++row) {
         const __m512bh numbers = pair_everywhere(a + row * kTileStep + i);
         NURI_UNROLL for (int pair = 0; pair < kPairs; ++pair) sum[pair][row] =
-            _mm512_dpbf16_ps(sum[pair][row], numbers, columns[pair]);
+            _mm512_dpbf16_ps(sum[pair][row], numbers, beside[pair]);
       }
     }
   }
@@ -47,14 +47,13 @@ inline void multiply_rows(const uint16_t* a, int64_t a_step, const uint16_t* b, 
       _mm512_store_ps(sums + pair * sums_b + row * 16, sum[pair][row]);
 }
 
-template <bool high, bool pair, class Meanwhile>
-inline void multiply(const uint16_t* a, const uint16_t* b, int64_t b_pair, int64_t steps, float* sums, int64_t sums_a,
-                     int64_t sums_b, bool first, const Meanwhile& meanwhile) {
-  for (int64_t step = 0; step < steps; ++step) meanwhile(step);
-  for (int tile = 0; tile < (high ? 2 : 1); ++tile)
-    for (int row = 0; row < 16; row += kRowsAtOnce)
-      multiply_rows<pair ? 2 : 1>(a + tile * kTileNumbers + row * kTileStep, (high ? 2 : 1) * kTileNumbers, b, b_pair,
-                                  steps, sums + tile * sums_a + row * 16, sums_b, first);
+template <bool pair, class Meanwhile>
+inline void multiply(const uint16_t* a, const Extent& extent, const uint16_t* b, int64_t b_pair, float* sums,
+                     int64_t sums_a, int64_t sums_b, bool first, const Meanwhile& meanwhile) {
+  for (int64_t step = 0; step < extent.steps(); ++step) meanwhile(step);
+  for (int64_t row = 0; row < extent.rows; row += kRowsAtOnce)
+    multiply_rows<pair ? 2 : 1>(a + row * kTileStep, extent.columns, b, b_pair,
+                                sums + row / 16 * sums_a + row % 16 * 16, sums_b, first);
 }
 
 }  // namespace
