@@ -52,8 +52,9 @@ TEST_P(TileProductTest, IsTheProductAtEverySize) {
   for (int64_t m : {1, 15, 16, 17, 32, 47, 49}) expect_right({m, 64, 96});
   for (int64_t n : {32, 96, 128, 160}) expect_right({33, n, 64, 11});
   for (int64_t k : {32, 512, 544, 1056}) expect_right({20, 32, k, 1, false});
-  expect_right({530, 160, 32});    // more rows than a block of y has
-  expect_right({1060, 32, 4128});  // and than are packed at a time
+  for (int64_t m : {545, 577, 593, 729}) expect_right({m, 32, 64});  // pairs of groups, and a group by itself
+  expect_right({530, 160, 32});                                      // more rows than a block of y has
+  expect_right({1060, 32, 4128});                                    // and than are packed at a time
 }
 
 TEST_P(TileProductTest, FloatsAreRoundedAsTheyArePacked) {

@@ -30,6 +30,8 @@ class UseTiles {
   UseTiles& operator=(const UseTiles&) = delete;
 };
 
+constexpr int64_t kBlockSteps = 8;  // 16 KiB of the weight, which stay in the first-level cache
+
 // Of whole tiles, whatever their extent.
 template <bool pair, class Meanwhile>
 inline void multiply(const uint16_t* a, const Extent& extent, const uint16_t* b, int64_t b_pair, float* sums,

@@ -7,7 +7,8 @@
 // rows of bfloat16, and tile B, [16 pairs of rows, 16 columns, 2], is added to a tile of float32, [16 rows of A, 16
 // columns of B].
 //
-// How tiles are multiplied differs. tiles_amx.h and tiles_bf16.h have UseTiles, which a thread holds meanwhile, and
+// How tiles are multiplied differs. tiles_amx.h and tiles_bf16.h have UseTiles, which a thread holds meanwhile, the
+// constant kBlockSteps, how many steps of a weight tile_product takes at a time, and
 //   void multiply<pair>(a, Extent extent, b, int64_t b_pair, float* sums, int64_t sums_a, int64_t sums_b, bool first,
 //                       meanwhile)
 // sums [2 tiles A][pair ? 2 : 1 tiles B], `sums_a` and `sums_b` floats apart, from zero on if `first`, += products of

@@ -16,6 +16,8 @@ struct UseTiles {
 };
 
 constexpr int kRowsAtOnce = 8;  // of a tile A: the sums of two tiles B fill half of the registers
+// 36 KiB of the weight: to load and store sums more often costs more than the second-level cache.
+constexpr int64_t kBlockSteps = 18;
 
 inline __m512bh pairs_at(const void* from) { return (__m512bh)_mm512_load_si512(from); }
 // Two numbers beside each other, in every lane.
