@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/code_writer.h"
 #include "kernels/quantized.h"
 #include "kernels/rotation.h"
 #include "kernels/test_support.h"
@@ -34,6 +35,25 @@ Weight make_weight(Coding coding, int64_t n, int64_t k, CounterRandom& random) {
   // At an odd address, as a file may have it.
   quantize(coding, n, k, {w.data(), w.type(), k}, weight.packed.data() + 1);
   dequantize(coding, n, k, weight.packed.data() + 1, 0, n, weight.numbers.data());
+  return weight;
+}
+
+// Codes as files bring them: within `reach` of 128, with scales of either sign. `k` is of whole groups.
+Weight given_codes(int64_t n, int64_t k, int64_t reach, CounterRandom& random) {
+  constexpr Coding kCoding = Coding::int8_groups;
+  Weight weight{kCoding, n, std::vector<std::byte>(static_cast<size_t>(quantized_bytes(kCoding, n, k)) + 1),
+                std::vector<float>(static_cast<size_t>(n * k))};
+  CodeWriter writer(kCoding, n, k, weight.packed.data() + 1);
+  for (int64_t row = 0; row < n; ++row) {
+    for (int64_t group = 0; group < k / kCodeGroup; ++group) {
+      uint8_t codes[kCodeGroup];
+      for (uint8_t& code : codes) code = static_cast<uint8_t>(random.between(128 - reach, 127 + reach));
+      codes[0] = static_cast<uint8_t>(128 - reach);
+      const float scale = static_cast<float>(random.uniform(0.5, 1.5)) * 0x1p-6f;
+      writer.set(row, group, codes, group % 2 == 0 ? -scale : scale);
+    }
+  }
+  dequantize(kCoding, n, k, weight.packed.data() + 1, 0, n, weight.numbers.data());
   return weight;
 }
 
@@ -86,6 +106,7 @@ struct Case {
   Element x = Element::bfloat16, y = Element::float32;
   bool bias = false;
   int64_t spare = 0;
+  int64_t reach = 0;  // of codes that are given; 0: numbers are rounded to codes
 };
 
 void check(const Case& c, uint64_t seed) {
@@ -95,7 +116,7 @@ void check(const Case& c, uint64_t seed) {
   x.set_random(random);
   bias.set_random(random);
   for (int64_t i = 0; i < y.count(); ++i) y.set(i, 7.0);
-  const Weight w = make_weight(c.coding, c.n, c.k, random);
+  const Weight w = c.reach > 0 ? given_codes(c.n, c.k, c.reach, random) : make_weight(c.coding, c.n, c.k, random);
   const QuantizedFactor factor{c.n,
                                c.coding,
                                w.packed.data() + 1,
@@ -147,6 +168,15 @@ TEST_P(QuantizedProducts, ManyRows) {
       check({19, 17, k, coding}, static_cast<uint64_t>(k));
     check({1030, 3, 33, coding}, 3);  // more than are taken at a time
   }
+}
+
+// In a product of many rows codes are written anew; what few of them say is not to be lost, and the one furthest from
+// 128, which has no counterpart, not to leave its type when its sign turns.
+TEST_P(QuantizedProducts, CodesOfAnyReach) {
+  for (int64_t reach : {1, 3, 16, 43, 64, 100, 127, 128})
+    for (int64_t m : {2, 19})
+      for (int64_t k : {32, 256, 544})
+        check({.m = m, .n = 37, .k = k, .coding = Coding::int8_groups, .reach = reach}, static_cast<uint64_t>(reach));
 }
 
 TEST_P(QuantizedProducts, EveryType) {

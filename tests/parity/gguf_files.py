@@ -27,7 +27,7 @@ import text_corpus
 import tokenizer_parity
 from families.common import SMALL, SMALL_HEADS, rope, vary, words
 from families.decoders import llama, mixtral, qwen2
-from models import difference, forget_generation_config
+from models import forget_generation_config
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "gguf"
 TYPES = [Q.F32, Q.F16, Q.BF16, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0, Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K,
@@ -366,13 +366,33 @@ ARCHITECTURES = {
 }
 
 
+def relative_errors(expected, found):
+    """Of each token. Rounding may send one whose experts are nearly tied to another, so of coded weights take the median."""
+    return (expected - found).norm(dim=-1) / expected.norm(dim=-1)
+
+
+def cost_of_rounding(model, inputs, logits):
+    """The error of the reference once the inputs of its products are rounded to 8 bits, as ours of codes are."""
+    def round_first(module, given):
+        scale = given[0].abs().amax(-1, keepdim=True).clamp_min(1e-30) / 127
+        return (given[0] / scale).round() * scale, *given[1:]
+
+    hooks = [module.register_forward_pre_hook(round_first) for module in model.modules()
+             if isinstance(module, torch.nn.Linear) or type(module).__name__.endswith("Experts")]
+    with torch.no_grad():
+        error = relative_errors(logits, model(**inputs).logits.float()).median().item()
+    for hook in hooks:
+        hook.remove()
+    return error
+
+
 def check(binary, count):
     failures = 0
     for name in TOKENIZERS:
         failures += compare_tokens(binary, name, 200 * count)
     for name, build in ARCHITECTURES.items():
         for kinds in [[Q.F32], [Q.F16, Q.BF16, Q.F32], [Q.Q5_1, Q.Q2_K, Q.Q5_K], *[[k] for k in TYPES[3:]]]:
-            worst = 0
+            worst = bad = 0
             for seed in range(count):
                 r = random.Random(seed)
                 wide = {} if set(kinds) <= {Q.F32, Q.F16, Q.BF16} else {
@@ -381,15 +401,17 @@ def check(binary, count):
                 config = build(r, wide)
                 with tempfile.TemporaryDirectory() as folder:
                     folder = pathlib.Path(folder)
-                    _, inputs, outputs = make(config, 1000 + seed, folder / "model.gguf", kinds, seed % 2 == 0)
+                    model, inputs, outputs = make(config, 1000 + seed, folder / "model.gguf", kinds, seed % 2 == 0)
                     save_file(inputs, folder / "inputs.safetensors")
                     run(binary, "forward", folder / "model.gguf", folder / "inputs.safetensors", "-o",
                         folder / "found.safetensors", "--dtype", "float32")
                     found = load_file(folder / "found.safetensors")
-                worst = max(worst, difference(outputs["logits"], found["logits"].float()))
-            coded = not set(kinds) <= {Q.F32, Q.F16, Q.BF16, Q.Q5_1, Q.Q2_K, Q.Q5_K}
-            # Products in codes round their inputs to 8 bits; that the codes mean the blocks, a unit test holds.
-            bad = not worst < (0.1 if coded else 1e-4)
+                # That the codes mean the blocks, a unit test holds; products in codes round their inputs to 8 bits.
+                coded = not set(kinds) <= {Q.F32, Q.F16, Q.BF16, Q.Q5_1, Q.Q2_K, Q.Q5_K}
+                allowed = 0.02 + 3 * cost_of_rounding(model, inputs, outputs["logits"]) if coded else 1e-4
+                errors = relative_errors(outputs["logits"], found["logits"].float())
+                error = (errors.median() if coded else errors.max()).item()
+                worst, bad = max(worst, error), bad or not error < allowed
             failures += bad
             print(name, "+".join(k.name for k in kinds), f"{worst:.2e}", "BAD" if bad else "", flush=True)
     return failures

@@ -43,12 +43,19 @@ inline Bytes recoded(Bytes codes, Halves factor, Halves offset) {
   return interleaved(_mm512_add_epi16(_mm512_mullo_epi16(even, factor), offset),
                      _mm512_add_epi16(_mm512_mullo_epi16(odd, factor), offset));
 }
-inline Bytes recoded_signed(Bytes codes, Halves factor, Halves offset) {
+inline Bytes recoded_signed(Bytes codes, Halves gain, Halves factor, Halves offset) {
   const __m512i signs = _mm512_xor_si512(codes, _mm512_set1_epi8(-128));
-  const __m512i even = _mm512_slli_epi16(signs, 8);
-  const __m512i odd = _mm512_and_si512(signs, _mm512_set1_epi16(static_cast<int16_t>(0xFF00)));
+  const __m512i even = _mm512_mullo_epi16(_mm512_slli_epi16(signs, 8), gain);
+  const __m512i odd =
+      _mm512_mullo_epi16(_mm512_and_si512(signs, _mm512_set1_epi16(static_cast<int16_t>(0xFF00))), gain);
   return interleaved(_mm512_add_epi16(_mm512_mulhrs_epi16(even, factor), offset),
                      _mm512_add_epi16(_mm512_mulhrs_epi16(odd, factor), offset));
+}
+inline Bytes distance(Bytes codes) { return _mm512_abs_epi8(_mm512_xor_si512(codes, _mm512_set1_epi8(-128))); }
+inline Bytes larger(Bytes a, Bytes b) { return _mm512_max_epu8(a, b); }
+inline Ints greatest_of(Bytes a) {
+  const __m512i pairs = larger(a, _mm512_srli_epi32(a, 16));
+  return _mm512_and_si512(larger(pairs, _mm512_srli_epi32(pairs, 8)), _mm512_set1_epi32(0xFF));
 }
 
 }  // namespace

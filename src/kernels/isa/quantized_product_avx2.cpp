@@ -59,12 +59,19 @@ inline Bytes recoded(Bytes codes, Halves factor, Halves offset) {
   return interleaved(_mm256_add_epi16(_mm256_mullo_epi16(even, factor), offset),
                      _mm256_add_epi16(_mm256_mullo_epi16(odd, factor), offset));
 }
-inline Bytes recoded_signed(Bytes codes, Halves factor, Halves offset) {
+inline Bytes recoded_signed(Bytes codes, Halves gain, Halves factor, Halves offset) {
   const __m256i signs = _mm256_xor_si256(codes, _mm256_set1_epi8(-128));
-  const __m256i even = _mm256_slli_epi16(signs, 8);
-  const __m256i odd = _mm256_and_si256(signs, _mm256_set1_epi16(static_cast<int16_t>(0xFF00)));
+  const __m256i even = _mm256_mullo_epi16(_mm256_slli_epi16(signs, 8), gain);
+  const __m256i odd =
+      _mm256_mullo_epi16(_mm256_and_si256(signs, _mm256_set1_epi16(static_cast<int16_t>(0xFF00))), gain);
   return interleaved(_mm256_add_epi16(_mm256_mulhrs_epi16(even, factor), offset),
                      _mm256_add_epi16(_mm256_mulhrs_epi16(odd, factor), offset));
+}
+inline Bytes distance(Bytes codes) { return _mm256_abs_epi8(_mm256_xor_si256(codes, _mm256_set1_epi8(-128))); }
+inline Bytes larger(Bytes a, Bytes b) { return _mm256_max_epu8(a, b); }
+inline Ints greatest_of(Bytes a) {
+  const __m256i pairs = larger(a, _mm256_srli_epi32(a, 16));
+  return _mm256_and_si256(larger(pairs, _mm256_srli_epi32(pairs, 8)), _mm256_set1_epi32(0xFF));
 }
 
 }  // namespace

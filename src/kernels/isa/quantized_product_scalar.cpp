@@ -81,10 +81,23 @@ inline Bytes recoded(const Bytes& codes, const Halves& factor, const Halves& off
   return each_byte(
       [&](int i) { return static_cast<uint16_t>(codes.byte[i] * factor.lane[i / 4] + offset.lane[i / 4]) >> 7; });
 }
-inline Bytes recoded_signed(const Bytes& codes, const Halves& factor, const Halves& offset) {
+inline Bytes recoded_signed(const Bytes& codes, const Halves& gain, const Halves& factor, const Halves& offset) {
   return each_byte([&](int i) {
-    const int product = ((codes.byte[i] - 128) * factor.lane[i / 4] + 64) >> 7;
+    const int product = ((codes.byte[i] - 128) * gain.lane[i / 4] * factor.lane[i / 4] + 64) >> 7;
     return static_cast<uint16_t>(product + offset.lane[i / 4]) >> 7;
+  });
+}
+inline Bytes distance(const Bytes& codes) {
+  return each_byte([&](int i) { return codes.byte[i] < 128 ? 128 - codes.byte[i] : codes.byte[i] - 128; });
+}
+inline Bytes larger(const Bytes& a, const Bytes& b) {
+  return each_byte([&](int i) { return a.byte[i] > b.byte[i] ? a.byte[i] : b.byte[i]; });
+}
+inline Ints greatest_of(const Bytes& a) {
+  return each_int([&](int i) {
+    int greatest = 0;
+    for (int j = i * 4; j < i * 4 + 4; ++j) greatest = greatest < a.byte[j] ? a.byte[j] : greatest;
+    return greatest;
   });
 }
 
