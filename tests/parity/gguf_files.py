@@ -28,6 +28,7 @@ import tokenizer_parity
 from families.common import SMALL, SMALL_HEADS, rope, vary, words
 from families.decoders import llama, mixtral, qwen2
 from models import forget_generation_config
+from rounding import allowed_error, relative_errors
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "gguf"
 TYPES = [Q.F32, Q.F16, Q.BF16, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0, Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K,
@@ -366,26 +367,6 @@ ARCHITECTURES = {
 }
 
 
-def relative_errors(expected, found):
-    """Of each token. Rounding may send one whose experts are nearly tied to another, so of coded weights take the median."""
-    return (expected - found).norm(dim=-1) / expected.norm(dim=-1)
-
-
-def cost_of_rounding(model, inputs, logits):
-    """The error of the reference once the inputs of its products are rounded to 8 bits, as ours of codes are."""
-    def round_first(module, given):
-        scale = given[0].abs().amax(-1, keepdim=True).clamp_min(1e-30) / 127
-        return (given[0] / scale).round() * scale, *given[1:]
-
-    hooks = [module.register_forward_pre_hook(round_first) for module in model.modules()
-             if isinstance(module, torch.nn.Linear) or type(module).__name__.endswith("Experts")]
-    with torch.no_grad():
-        error = relative_errors(logits, model(**inputs).logits.float()).median().item()
-    for hook in hooks:
-        hook.remove()
-    return error
-
-
 def check(binary, count):
     failures = 0
     for name in TOKENIZERS:
@@ -406,9 +387,9 @@ def check(binary, count):
                     run(binary, "forward", folder / "model.gguf", folder / "inputs.safetensors", "-o",
                         folder / "found.safetensors", "--dtype", "float32")
                     found = load_file(folder / "found.safetensors")
-                # That the codes mean the blocks, a unit test holds; products in codes round their inputs to 8 bits.
+                # That the codes mean the blocks, a unit test holds.
                 coded = not set(kinds) <= {Q.F32, Q.F16, Q.BF16, Q.Q5_1, Q.Q2_K, Q.Q5_K}
-                allowed = 0.02 + 3 * cost_of_rounding(model, inputs, outputs["logits"]) if coded else 1e-4
+                allowed = allowed_error(model, inputs, outputs["logits"]) if coded else 1e-4
                 errors = relative_errors(outputs["logits"], found["logits"].float())
                 error = (errors.median() if coded else errors.max()).item()
                 worst, bad = max(worst, error), bad or not error < allowed

@@ -25,6 +25,8 @@ import torch
 import transformers as t
 from safetensors.torch import load_file, save_file
 
+from rounding import allowed_error, relative_errors
+
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "published"
 AWQ_ORDER = [0, 2, 4, 6, 1, 3, 5, 7]
 
@@ -250,7 +252,7 @@ def make(case, seed, folder):
     save_file({"logits": logits}, folder / "outputs.safetensors")
     if case.reference:
         compare_with_package(folder, model, matrices)
-    return logits
+    return model, inputs, logits
 
 
 def compare_with_package(folder, model, matrices):
@@ -282,22 +284,23 @@ def golden(names):
 def check(binary, count):
     failures = 0
     for name, case in CASES.items():
-        worst = 0
+        worst = bad = 0
         for seed in range(1000, 1000 + count):
             with tempfile.TemporaryDirectory() as folder:
                 folder = pathlib.Path(folder)
-                expected = make(case, seed, folder)
+                model, inputs, expected = make(case, seed, folder)
                 matrices = json.loads((folder / "matrices.json").read_text())
                 command = [binary, "forward", folder, folder / "inputs.safetensors", "-o",
                            folder / "found.safetensors", "--dtype", "float32"]
                 subprocess.run(command, check=True)
                 found = load_file(folder / "found.safetensors")["logits"]
-            worst = max(worst, ((found - expected).abs().max() / expected.abs().max()).item())
-        # Products with codes round what they multiply to 8 bits.
-        coded = any(matrix["coding"] != "numbers" for matrix in matrices.values())
-        allowed = 5e-2 if coded else 1e-4
-        failures += not worst < allowed
-        print(f"{name}: {worst:.2e} of the greatest logit, {allowed:.0e} allowed")
+            coded = any(matrix["coding"] != "numbers" for matrix in matrices.values())
+            errors = relative_errors(expected, found)
+            error, allowed = ((errors.median().item(), allowed_error(model, inputs, expected)) if coded
+                              else (errors.max().item(), 1e-4))
+            worst, bad = max(worst, error), bad or not error < allowed
+        failures += bad
+        print(f"{name}: {worst:.2e}", "BAD" if bad else "", flush=True)
     return failures
 
 
