@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -18,6 +19,10 @@ std::string numbered(size_t bytes) {
   std::string text(bytes, '\0');
   for (size_t i = 0; i + 8 <= bytes; i += 8) std::memcpy(text.data() + i, &i, 8);
   return text;
+}
+
+std::string_view text_of(MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
 bool system_has_them() {
@@ -36,11 +41,11 @@ TEST(LargePages, AMappedFileStaysWhatItIs) {
     LargePages moved(file.bytes());
     const bool goes_on = moved.move_some();
     EXPECT_EQ(goes_on, size > (size_t{60} << 20) && system_has_them());
-    EXPECT_EQ(std::memcmp(file.bytes().data(), text.data(), size), 0) << size;
+    EXPECT_TRUE(text_of(file) == text) << size;
     while (moved.move_some()) {
     }
     EXPECT_FALSE(moved.move_some());
-    EXPECT_EQ(std::memcmp(file.bytes().data(), text.data(), size), 0) << size;
+    EXPECT_TRUE(text_of(file) == text) << size;
     EXPECT_LE(moved.moved(), size);
     if (size > (size_t{6} << 20) && system_has_them()) {
       EXPECT_GT(moved.moved(), size / 2);
