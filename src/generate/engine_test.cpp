@@ -404,6 +404,9 @@ TEST(Engine, RefusesACacheThatMemoryCannotHold) {
 }
 
 TEST(Engine, ALimitOnAddressSpaceIsHeeded) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer itself takes address space as it goes";
+#endif
   TinyModel model;
   EngineOptions options;
   options.cache_positions = 1 << 24;  // 4 GiB
