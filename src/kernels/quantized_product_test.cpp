@@ -27,12 +27,16 @@ struct Weight {
   std::vector<float> numbers;  // what the codes mean
 };
 
+Weight room_for_weight(Coding coding, int64_t n, int64_t k) {
+  // At an odd address, as a file may have it.
+  return {coding, n, std::vector<std::byte>(static_cast<size_t>(quantized_bytes(coding, n, k)) + 1),
+          std::vector<float>(static_cast<size_t>(n * k))};
+}
+
 Weight make_weight(Coding coding, int64_t n, int64_t k, CounterRandom& random) {
   Buffer w(Element::bfloat16, n * k);
   w.set_random(random);
-  Weight weight{coding, n, std::vector<std::byte>(static_cast<size_t>(quantized_bytes(coding, n, k)) + 1),
-                std::vector<float>(static_cast<size_t>(n * k))};
-  // At an odd address, as a file may have it.
+  Weight weight = room_for_weight(coding, n, k);
   quantize(coding, n, k, {w.data(), w.type(), k}, weight.packed.data() + 1);
   dequantize(coding, n, k, weight.packed.data() + 1, 0, n, weight.numbers.data());
   return weight;
@@ -41,8 +45,7 @@ Weight make_weight(Coding coding, int64_t n, int64_t k, CounterRandom& random) {
 // Codes as files bring them: within `reach` of 128, with scales of either sign. `k` is of whole groups.
 Weight given_codes(int64_t n, int64_t k, int64_t reach, CounterRandom& random) {
   constexpr Coding kCoding = Coding::int8_groups;
-  Weight weight{kCoding, n, std::vector<std::byte>(static_cast<size_t>(quantized_bytes(kCoding, n, k)) + 1),
-                std::vector<float>(static_cast<size_t>(n * k))};
+  Weight weight = room_for_weight(kCoding, n, k);
   CodeWriter writer(kCoding, n, k, weight.packed.data() + 1);
   for (int64_t row = 0; row < n; ++row) {
     for (int64_t group = 0; group < k / kCodeGroup; ++group) {
