@@ -25,6 +25,11 @@ def has_text(model: str) -> bool:
     return (MODELS | TINY)[model][1]
 
 
+def picture_of(model: str) -> tuple[int, int] | None:
+    """Width and height, where pictures are measured."""
+    return (MODELS | TINY)[model][0]
+
+
 def programs_of(model: str, precision: str, peers) -> dict[str, str]:
     """Those that have such weights, and what they call them."""
     names = PRECISIONS[precision] if has_text(model) else ENCODERS

@@ -6,7 +6,7 @@ import sys
 
 from accuracy_run import DECODER, measure_accuracy
 from conditions import MAY_DIFFER, date_now, differences
-from contest import LOAD, Cell, Samples, cells_of, has_text, programs_of, take_turn, turns
+from contest import LOAD, Cell, Samples, cells_of, has_text, picture_of, programs_of, take_turn, turns
 from environments import PEERS
 from files import Files, Peer
 from goals import best_of
@@ -63,7 +63,7 @@ def measure(model: str, precision: str, cells: list[Cell], files: Files, options
     programs, now = programs_of(model, precision, peers), now | {"date": date_now()}
     samples = prepare(programs, cells, model, files)
     folder = files.folder("nuri", model, programs["nuri"])
-    work = work_of(options.nuri, files.checkpoint(model), folder)
+    work = work_of(options.nuri, files.checkpoint(model), folder, picture_of(model))
     limits = take_turns(model, programs, cells, samples, files, options, peers)
     contest = Contest(model, precision, cells, samples, work, limits, now)
     if not options.no_profile:

@@ -37,11 +37,12 @@ def bytes_of_a_token(folder: Path) -> int:
     return round(total)
 
 
-def work_of(nuri: Path, checkpoint: Path, folder: Path) -> dict:
+def work_of(nuri: Path, checkpoint: Path, folder: Path, picture: tuple[int, int] | None) -> dict:
     """Of a model's checkpoint, and of the folder that Nuri runs in its place: "flops" of a token in a prefill, which
     makes the logits of the last position alone, "bytes" that decoding one token reads of the weights and
-    "position_bytes" of each position in the cache, "picture_flops"."""
-    done = subprocess.run([str(nuri), "inspect", str(checkpoint), "--json"], capture_output=True, text=True,
+    "position_bytes" of each position in the cache, "picture_flops" of a picture of that width and height."""
+    size = ["--image", "{}x{}".format(*picture)] if picture else []
+    done = subprocess.run([str(nuri), "inspect", str(checkpoint), "--json", *size], capture_output=True, text=True,
                           check=False)
     if done.returncode != 0:
         sys.exit(done.stderr.strip())
