@@ -17,7 +17,9 @@ struct QuantizedFactor {
   // Another weight of this size and kind, whose result multiplies this one's, which then joins nothing else; its own y
   // is not written.
   const QuantizedFactor* gate = nullptr;
-  bool rounds = false;  // of bfloat12: whether x of float32 may be rounded to bfloat16
+  // Of bfloat12: whether x of float32 may be rounded to bfloat16. It is where that is multiplied, which takes numbers
+  // below 2^-126 for 0.
+  bool rounds = false;
 };
 
 // Where the weight has one scale a row (int8_rows, int8_rotated), so has each row of x: a product of codes is exact.

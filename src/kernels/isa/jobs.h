@@ -149,10 +149,12 @@ struct QuantizedProduct : CodedFactor {
   RoundedRows rows;
 };
 
-// The same of bfloat12, whose numbers x is not rounded for.
+// The same of bfloat12, whose numbers x is not rounded to codes for.
 struct ShortProduct : CodedFactor {
   int64_t m, k;
-  const float* x;  // in passes as of RoundedRows, of M rows: [whole groups of columns, M], zeros behind column k
+  // In passes as of RoundedRows, of M rows: [pairs of columns of whole groups, M, 2], zeros behind column k. In
+  // float32, for the set bf16 in bfloat16.
+  const void* x;
 };
 
 // The columns of one rotation (kernels/rotation.h).
@@ -188,12 +190,13 @@ void round_rows(const RoundedRows& job, int64_t begin, int64_t end);
 void quantized_product(const QuantizedProduct& job, int64_t begin, int64_t end);
 }  // namespace vnni
 
-// What products of bfloat16 do beside tiles: caches of bfloat16, for heads of a multiple of 32 numbers up to
-// kMostPairedDim.
+// What products of bfloat16 do beside tiles: few rows of x that may be rounded to it, and caches of bfloat16, for heads
+// of a multiple of 32 numbers up to kMostPairedDim.
 constexpr int64_t kMostPairedDim = 256;
 namespace bf16 {
 void paged_head(const PagedHead& job);
-}
+void short_product(const ShortProduct& job, int64_t begin, int64_t end);
+}  // namespace bf16
 
 // What sets with products of bfloat16 do in tiles; all else that such a processor runs is of the sets before.
 #define NURI_DECLARE_KERNELS(set)                                                              \

@@ -3,7 +3,7 @@
 #include "kernels/isa/bfloat12_octet.h"
 #include "kernels/isa/vector_avx512.h"
 
-// What short_product.inc asks of a set.
+// How the sets of AVX-512 read bfloat12.
 namespace nuri::kernels::avx512 {
 namespace {
 
@@ -31,15 +31,6 @@ inline __m512i words_of(const Octet& octet, Bases bases) {
   const __m512i codes = _mm512_ternarylogic_epi32(low, high, _mm512_set1_epi32(static_cast<int>(kHighBits)), 0xF8);
   const __mmask32 told = _mm512_test_epi16_mask(codes, _mm512_set1_epi16(kCodeExponent));
   return _mm512_mask_add_epi16(codes, told, codes, bases);
-}
-
-struct Pair {
-  Vec even, odd;
-};
-template <int kPair>
-inline Pair pair_of(const Octet& octet, Bases bases) {
-  const __m512i words = words_of<kPair>(octet, bases), upper = _mm512_set1_epi32(static_cast<int>(0xFFFF0000));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(words, 16)), _mm512_castsi512_ps(_mm512_and_si512(words, upper))};
 }
 
 }  // namespace

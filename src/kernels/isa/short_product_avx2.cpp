@@ -1,6 +1,8 @@
 #include "kernels/isa/bfloat12_octet.h"
 #include "kernels/isa/jobs.h"
 #include "kernels/isa/vector_avx2.h"
+// Behind it, since it needs the above.
+#include "kernels/isa/short_pairs.inc"
 
 namespace nuri::kernels::avx2 {
 namespace {
@@ -20,9 +22,6 @@ inline Octet octet_at(const uint8_t* from) {
   return {{load(0), load(kOctetLow)}, load(2 * kOctetLow)};
 }
 
-struct Pair {
-  Vec even, odd;
-};
 template <int kPair>
 inline Pair pair_of(const Octet& octet, Bases bases) {
   const __m256i both = octet.low[kPair / 2];

@@ -1,6 +1,8 @@
 #include "kernels/isa/bfloat12_octet.h"
 #include "kernels/isa/jobs.h"
 #include "kernels/isa/vector_scalar.h"
+// Behind it, since it needs the above.
+#include "kernels/isa/short_pairs.inc"
 
 namespace nuri::kernels::scalar {
 namespace {
@@ -11,9 +13,6 @@ inline Bases bases_of(const uint8_t* greatest) { return greatest; }
 using Octet = const uint8_t*;
 inline Octet octet_at(const uint8_t* from) { return from; }
 
-struct Pair {
-  Vec even, odd;
-};
 template <int kPair>
 inline Pair pair_of(Octet octet, Bases greatest) {
   const auto column = [&](int odd) {
