@@ -17,7 +17,7 @@
 namespace nuri::kernels {
 namespace {
 
-static_assert(kCodedBlock == kBlockColumns);
+static_assert(kCodedBlock == kBlockColumns && kBlockColumns % kGroupedBlock == 0 && kGroupedBlock % kStepColumns == 0);
 
 struct Functions {
   void (*round_rows)(const RoundedRows&, int64_t, int64_t);
@@ -103,11 +103,17 @@ void few_rows(const Functions& run, int64_t m, int64_t k, const ConstRows& given
                });
 }
 
+int64_t columns_of_a_scale(int64_t k, std::span<const QuantizedFactor> factors) {
+  if (is_by_rows(factors[0].coding)) return k;
+  const auto is_grouped = [](const QuantizedFactor& factor) { return factor.coding == Coding::int8_groups; };
+  return std::ranges::any_of(factors, is_grouped) ? kGroupedBlock : kCodedBlock;
+}
+
 // Rows [first, first + m) of x and y.
 void blocked_rows(const Functions& run, int64_t first, int64_t m, int64_t k, const ConstRows& x,
                   std::span<const QuantizedFactor> factors) {
   const Coding coding = factors[0].coding;
-  BlockedRows rows{m, k, is_by_rows(coding), {}, {}, {}};
+  BlockedRows rows{m, k, columns_of_a_scale(k, factors), {}, {}, {}};
   const int64_t codes = rows.groups() * 16 * count_steps(k) * kStepColumns, blocks = rows.groups() * 16 * rows.scaled();
   static thread_local Scratch scratch;
   std::byte* at = scratch.of(codes + blocks * 8);

@@ -31,6 +31,8 @@ constexpr int64_t kCodedFewRows = 16;
 // a row and block: once for 1024 rows of x. The second rounding moves a number by at most 1/254 of its block's
 // greatest.
 constexpr int64_t kCodedBlock = 512;
+// By fewer where a weight of int8_groups is among the factors, whose own codes are finer than those of such blocks.
+constexpr int64_t kGroupedBlock = 128;
 
 // For each factor y[m, n] = sum_k x[m, k] w[n, k] and its epilogue. Rows of x are rounded to 8 bits first, each by
 // itself, as told above; products of codes are summed exactly, groups or blocks of them in float32. Parallel over the

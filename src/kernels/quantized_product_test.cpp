@@ -63,7 +63,8 @@ Weight given_codes(int64_t n, int64_t k, int64_t reach, CounterRandom& random) {
 // Columns of x that share a scale: see the header.
 int64_t shared_columns(int64_t m, int64_t k, Coding coding) {
   if (is_by_rows(coding)) return k;
-  return m > kCodedFewRows ? kCodedBlock : kCodeGroup;
+  if (m <= kCodedFewRows) return kCodeGroup;
+  return coding == Coding::int8_groups ? kGroupedBlock : kCodedBlock;
 }
 
 // x rounded as the header tells, by arithmetic.
@@ -87,14 +88,15 @@ std::vector<double> rounded(const Buffer& x, int64_t m, int64_t k, int64_t strid
   return result;
 }
 
-// How far each number of a weight may be from the one that a product of many rows sees in its place.
-std::vector<double> seen_apart(const Weight& w, int64_t k) {
+// How far each number of a weight may be from the one that a product of so many rows sees in its place.
+std::vector<double> seen_apart(const Weight& w, int64_t m, int64_t k) {
   std::vector<double> result(w.numbers.size());
-  if (is_by_rows(w.coding)) return result;
+  if (m <= kCodedFewRows || is_by_rows(w.coding)) return result;
+  const int64_t shared = shared_columns(m, k, w.coding);
   for (int64_t row = 0; row < w.n; ++row) {
-    for (int64_t begin = 0; begin < k; begin += kCodedBlock) {
+    for (int64_t begin = 0; begin < k; begin += shared) {
       const auto first = w.numbers.begin() + row * k + begin;
-      const int64_t count = std::min(kCodedBlock, k - begin);
+      const int64_t count = std::min(shared, k - begin);
       double most = 0;
       for (auto number = first; number < first + count; ++number) most = std::max<double>(most, std::abs(*number));
       std::fill_n(result.begin() + row * k + begin, count, 0.505 * most / 127);
@@ -127,7 +129,7 @@ void check(const Case& c, uint64_t seed) {
                                {{c.bias ? bias.data() : nullptr, Element::bfloat16}}};
   quantized_products(c.m, c.k, {x.data(), c.x, c.k + c.spare}, {&factor, 1});
   const std::vector<double> seen = rounded(x, c.m, c.k, c.k + c.spare, c.coding);
-  const std::vector<double> apart = c.m > kCodedFewRows ? seen_apart(w, c.k) : std::vector<double>(w.numbers.size());
+  const std::vector<double> apart = seen_apart(w, c.m, c.k);
   const double unit = c.y == Element::float32 ? 0 : c.y == Element::float16 ? 0x1p-11 : 0x1p-8;
   for (int64_t m = 0; m < c.m; ++m) {
     for (int64_t n = 0; n < c.n; ++n) {
@@ -167,7 +169,7 @@ TEST_P(QuantizedProducts, ManyRows) {
   for (Coding coding : kCodings) {
     for (int64_t m : {17, 32, 33, 64, 65}) check({m, 33, 96, coding}, static_cast<uint64_t>(m));
     for (int64_t n : {1, 15, 16, 31, 32, 47, 65}) check({18, n, 40, coding}, static_cast<uint64_t>(n));
-    for (int64_t k : {1, 31, 33, 63, 64, 65, 97, 511, 512, 513, 1100})
+    for (int64_t k : {1, 31, 33, 63, 64, 65, 97, 128, 129, 511, 512, 513, 700, 1100})
       check({19, 17, k, coding}, static_cast<uint64_t>(k));
     check({1030, 3, 33, coding}, 3);  // more than are taken at a time
   }
@@ -239,6 +241,42 @@ TEST_P(QuantizedProducts, OneRowAmongMany) {
 // So many rows that their codes do not stay in a cache together: they are multiplied in parts of k.
 TEST_P(QuantizedProducts, PartsOfK) {
   for (Coding coding : kCodings) check_part(1024, 600, 1040, 1001, 17, coding);
+}
+
+// x is rounded once for all weights, as groups of 8 bits want it: these stay what they are alone, the others nearly.
+TEST_P(QuantizedProducts, ManyRowsOfSeveralCodings) {
+  constexpr int64_t kRows = 40, kWidth = 700, kCount = 37;
+  CounterRandom random(7);
+  Buffer x(Element::float32, kRows * kWidth);
+  x.set_random(random);
+  std::vector<Weight> weights;
+  std::vector<Buffer> together;
+  std::vector<QuantizedFactor> factors;
+  for (Coding coding : {Coding::int4_steps, Coding::int8_groups, Coding::int4_groups}) {
+    weights.push_back(make_weight(coding, kCount, kWidth, random));
+    together.emplace_back(Element::float32, kRows * kCount);
+  }
+  for (size_t i = 0; i < weights.size(); ++i)
+    factors.push_back(
+        {kCount, weights[i].coding, weights[i].packed.data() + 1, {together[i].data(), Element::float32, kCount}});
+  quantized_products(kRows, kWidth, {x.data(), Element::float32, kWidth}, factors);
+  Buffer alone(Element::float32, kRows * kCount);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    QuantizedFactor one = factors[i];
+    one.y.data = alone.data();
+    quantized_products(kRows, kWidth, {x.data(), Element::float32, kWidth}, {&one, 1});
+    double apart = 0, size = 0;
+    for (int64_t j = 0; j < alone.count(); ++j) {
+      apart += std::pow(alone.get(j) - together[i].get(j), 2);
+      size += std::pow(alone.get(j), 2);
+    }
+    if (one.coding == Coding::int8_groups) {
+      EXPECT_EQ(apart, 0);
+    } else {
+      EXPECT_LT(std::sqrt(apart), 0.02 * std::sqrt(size));
+      EXPECT_GT(apart, 0) << "rounded as alone";
+    }
+  }
 }
 
 // With one scale a row sums are exact, whichever kernel makes them.

@@ -2,9 +2,9 @@
 
 #include "kernels/isa/jobs.h"
 
-// Products of many rows with a packed weight. Of 32 rows of the weight a block of columns is brought to codes of 8 bits
-// with one scale a row, which stay in the first-level cache while all rows of x pass by; sums of products are exact
-// over a block.
+// Products of many rows with a packed weight. Of 32 rows of the weight a block of columns is brought to codes of 8
+// bits, which stay in the first-level cache while all rows of x pass by; sums of products are exact over the columns
+// that share a scale.
 
 namespace nuri::kernels {
 
@@ -15,18 +15,18 @@ constexpr int64_t kKeptCodes = 1 << 20, kPassingSlabs = 8;
 static constexpr int64_t count_blocks(int64_t k) { return (k + kBlockColumns - 1) / kBlockColumns; }
 static constexpr int64_t count_steps(int64_t k) { return (k + kStepColumns - 1) / kStepColumns; }
 
-// Rows of x [m, k], each rounded to 8 bits with one scale a block, or with `whole_rows` one a row. Groups of 16 rows,
-// of each: codes [steps of 64 columns, 16, 64], scales and -128 times the sums of the codes [scaled, 16]. There is an
-// even number of groups; rows and columns that x does not have are zeros.
+// Rows of x [m, k], each rounded to 8 bits with one scale for so many columns, as many rows of a weight have. Groups of
+// 16 rows, of each: codes [steps of 64 columns, 16, 64], scales and -128 times the sums of the codes [scaled, 16].
+// There is an even number of groups; rows and columns that x does not have are zeros.
 struct BlockedRows {
   int64_t m, k;
-  bool whole_rows;
+  int64_t shared_columns;  // k, or steps of which a block has a whole number
   int8_t* codes;
   float* scales;
   int32_t* sums;
   int64_t groups() const { return (m + kSlabRows - 1) / kSlabRows * 2; }
   int64_t in_group(int64_t group) const { return m - group * 16 < 16 ? (m > group * 16 ? m - group * 16 : 0) : 16; }
-  int64_t scaled() const { return whole_rows ? 1 : count_blocks(k); }
+  int64_t scaled() const { return (k + shared_columns - 1) / shared_columns; }
   // Whose codes stay in the second-level cache, of which they take half.
   int64_t kept_blocks() const {
     const int64_t kept = kKeptCodes / (groups() * 16 * kBlockColumns);
