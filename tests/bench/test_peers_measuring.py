@@ -321,8 +321,17 @@ class Work(InFolder):
         self.bytes_of({"model.layers.0.q_proj.weight": bytes(7)})
         told = {"flops_per_token": 100, "kv_bytes_per_token": 6, "flops_per_picture": None}
         nuri = script(self.folder / "program", f"print({json.dumps(json.dumps(told))})")
-        self.assertEqual(work_of(nuri, self.folder, self.folder),
+        self.assertEqual(work_of(nuri, self.folder, self.folder, None),
                          {"flops": 100 - 2 * 5 * 4, "bytes": 7, "position_bytes": 6, "picture_flops": None})
+
+    def test_the_picture_that_is_counted_is_the_one_that_is_encoded(self):
+        self.bytes_of({})
+        told = {"flops_per_token": 100, "kv_bytes_per_token": 6}
+        nuri = script(self.folder / "program", "import sys, json\n"
+                      f"told = {told!r}\n"
+                      "told['flops_per_picture'] = sys.argv[sys.argv.index('--image') + 1]\n"
+                      "print(json.dumps(told))")
+        self.assertEqual(work_of(nuri, self.folder, self.folder, (896, 448))["picture_flops"], "896x448")
 
     def test_the_folder_of_a_decoder(self):
         source, decoder = self.folder / "whole", self.folder / "part"
