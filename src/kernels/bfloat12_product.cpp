@@ -32,7 +32,8 @@ void pack_rows(int64_t m, int64_t k, const ConstRows& x, Element type, Number* p
 
 bool may_be_bfloat16(Element x, bool rounds) { return x == Element::bfloat16 || (x == Element::float32 && rounds); }
 bool may_be_bfloat16(const ConstRows& x, std::span<const QuantizedFactor> factors) {
-  return std::ranges::all_of(factors, [&](const auto& factor) { return may_be_bfloat16(x.type, factor.rounds); });
+  return std::ranges::all_of(
+      factors, [&](const auto& factor) { return may_be_bfloat16(x.type, factor.rounds && !factor.in_two); });
 }
 
 // Tiles that are vectors are multiplied no faster than panels, whose codes need not be laid out anew for them.
@@ -72,7 +73,7 @@ void few_rows(int64_t m, int64_t k, const ConstRows& x, std::span<const Quantize
 bool fits_tiles(int64_t n, int64_t k, Element x, bool rounds) { return may_be_bfloat16(x, rounds) && tiles_fit(n, k); }
 
 TileFactor tile_factor(const QuantizedFactor& factor) {
-  return {factor.n, {}, factor.y, factor.epilogue, nullptr, factor.packed};
+  return {factor.n, {}, factor.y, factor.epilogue, nullptr, factor.packed, factor.in_two};
 }
 
 void in_tiles(int64_t m, int64_t k, const ConstRows& x, std::span<const QuantizedFactor> factors) {

@@ -86,8 +86,8 @@ TEST(BFloat12, LeavesAloneWhatDoesNotFit) {
 using BFloat12Products = EveryIsa;
 INSTANTIATE_TEST_SUITE_P(Kernels, BFloat12Products, testing::ValuesIn(supported_isas()), isa_test_name);
 
-// `rounds`: x may be rounded, which it is where bfloat16 is multiplied.
-void check(int64_t m, int64_t n, int64_t k, Element type, bool rounds = false) {
+// `rounds`: x may be rounded, which it is where bfloat16 is multiplied, unless it is taken `in_two`.
+void check(int64_t m, int64_t n, int64_t k, Element type, bool rounds = false, bool in_two = false) {
   SCOPED_TRACE(testing::Message() << m << " " << n << " " << k);
   ASSERT_TRUE(bfloat12_multiplies(m, n, k, type, rounds));
   const Buffer w = weights(n, k, static_cast<uint64_t>(m * n + k));
@@ -96,9 +96,9 @@ void check(int64_t m, int64_t n, int64_t k, Element type, bool rounds = false) {
   Buffer x(type, m * (k + 1)), y(Element::float32, m * n);
   x.set_random(random);
   QuantizedFactor factor{n, Coding::bfloat12, packed.data() + 1, {y.data(), y.type(), n}};
-  factor.rounds = rounds;
+  factor.rounds = rounds, factor.in_two = in_two;
   quantized_products(m, k, {x.data(), type, k + 1}, {&factor, 1});
-  Buffer seen(rounds && has_tiles(active_isa()) ? kType : type, x.count());
+  Buffer seen(rounds && !in_two && has_tiles(active_isa()) ? kType : type, x.count());
   convert(x.data(), type, seen.data(), seen.type(), x.count());
   for (int64_t i = 0; i < m * n; ++i) {
     double sum = 0, size = 0;
@@ -107,7 +107,7 @@ void check(int64_t m, int64_t n, int64_t k, Element type, bool rounds = false) {
       sum += product, size += std::abs(product);
     }
     // Products of bfloat16 take numbers below 2^-126 for 0.
-    ASSERT_NEAR(y.get(i), sum, size * 2e-6 + 0x1p-120) << i;
+    ASSERT_NEAR(y.get(i), sum, size * (in_two ? 0x1p-16 : 2e-6) + 0x1p-120) << i;
   }
   ASSERT_TRUE(y.guard_is_whole());
 }
@@ -116,6 +116,7 @@ TEST_P(BFloat12Products, OfFewRows) {
   for (int64_t m : {1, 2, 5, 6, 8, 9, 16})
     for (int64_t n : {1, 16, 37})
       for (bool rounds : {false, true}) check(m, n, 70, m % 2 ? Element::float32 : kType, rounds);
+  for (int64_t m : {1, 7, 16}) check(m, 37, 70, Element::float32, /*rounds=*/true, /*in_two=*/true);
   for (int64_t k : {1, 31, 32, 33, 64, 301}) check(3, 19, k, kType);
 }
 
@@ -124,6 +125,7 @@ TEST_P(BFloat12Products, InTiles) {
   for (int64_t m : {7, 16, 33, 70}) check(m, 64, 96, kType);
   for (int64_t k : {32, 288, 544}) check(20, 32, k, kType);
   check(20, 160, 64, kType);
+  for (int64_t m : {17, 70}) check(m, 64, 288, Element::float32, /*rounds=*/true, /*in_two=*/true);
 }
 
 }  // namespace

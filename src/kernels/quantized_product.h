@@ -20,6 +20,8 @@ struct QuantizedFactor {
   // Of bfloat12: whether x of float32 may be rounded to bfloat16. It is where that is multiplied, which takes numbers
   // below 2^-126 for 0.
   bool rounds = false;
+  // And that many rows are not rounded, but taken as two of bfloat16 (TileFactor::in_two); a few stay as they are.
+  bool in_two = false;
 };
 
 // Where the weight has one scale a row (int8_rows, int8_rotated), so has each row of x: a product of codes is exact.

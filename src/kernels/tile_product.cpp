@@ -31,13 +31,16 @@ void check(int64_t m, int64_t k, const ConstRows& x, const TileFactor& factor) {
 // Rows [first, first + rows) of all factors.
 void multiply_chunk(int64_t first, int64_t rows, int64_t k, const ConstRows& x, std::span<const TileFactor> factors) {
   const int64_t groups = (rows + kGroup - 1) / kGroup;
+  const int64_t numbers = groups * kGroup * k, bytes = numbers * element_bytes(Element::bfloat16);
+  const bool any_in_two = x.type == Element::float32 && std::ranges::any_of(factors, &TileFactor::in_two);
   static thread_local Scratch scratch;
-  std::byte* const packed = scratch.of(groups * kGroup * k * element_bytes(Element::bfloat16));
+  std::byte* const packed = scratch.of(any_in_two ? 2 * bytes : bytes);
   const void* const from = row_of(x.data, first, x.stride, x.type);
   const auto pack = NURI_TILE_KERNEL(pack_tiles);
   const auto product = NURI_TILE_KERNEL(tile_product);
   parallel_for(0, groups, std::max<int64_t>(1, (1 << 15) / (kGroup * k)), [&](int64_t begin, int64_t end) {
     pack({from, x.type, x.stride, rows, k, packed}, begin, end);
+    if (any_in_two) pack({from, x.type, x.stride, rows, k, packed + bytes, /*rest=*/true}, begin, end);
   });
   over_factors(factors, kTileStep, 4, [&](const TileFactor& factor, int64_t begin, int64_t end) {
     static thread_local Scratch own;
@@ -51,6 +54,7 @@ void multiply_chunk(int64_t first, int64_t rows, int64_t k, const ConstRows& x, 
                   rows,
                   k,
                   packed,
+                  any_in_two && factor.in_two ? numbers : 0,
                   codes ? nullptr : one.w.data,
                   one.w.stride,
                   codes,

@@ -17,6 +17,9 @@ struct TileFactor {
   // is not written.
   const TileFactor* gate = nullptr;
   const void* bfloat12 = nullptr;  // the weight packed so, in place of w
+  // x of float32 is multiplied as a sum of two numbers of bfloat16, itself rounded and what that leaves, for twice the
+  // time. A number beyond what bfloat16 holds gives none.
+  bool in_two = false;
 };
 
 // Whether tile_products can make a product of these sizes: on a processor with products of bfloat16 (AVX512_BF16 or
@@ -24,9 +27,9 @@ struct TileFactor {
 bool tiles_fit(int64_t n, int64_t k);
 
 // For each factor y[m, n] = sum_k x[m, k] w[n, k] and its epilogue, w of bfloat16, x too or of float32, of which each
-// number is rounded to bfloat16 first; sums of float32; y is rounded once. Weights are taken as they lie in a
-// checkpoint; what is packed for the whole product is x. A row of y does not depend on the others, nor on the number of
-// threads. Throws Error(internal) for sizes that do not fit, other types, or strides shorter than a row.
+// number is rounded to bfloat16 first, or taken in_two; sums of float32; y is rounded once. Weights are taken as they
+// lie in a checkpoint; what is packed for the whole product is x. A row of y does not depend on the others, nor on the
+// number of threads. Throws Error(internal) for sizes that do not fit, other types, or strides shorter than a row.
 void tile_products(int64_t m, int64_t k, ConstRows x, std::span<const TileFactor> factors);
 
 }  // namespace nuri::kernels

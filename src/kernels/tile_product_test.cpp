@@ -79,6 +79,34 @@ TEST_P(TileProductTest, FloatsAreRoundedAsTheyArePacked) {
   }
 }
 
+// Beside another factor, for which the same rows are rounded.
+TEST_P(TileProductTest, FloatsInTwoKeepSixteenBits) {
+  for (const auto& [m, k] : {std::pair{1, 96}, {37, 64}, {560, 1056}, {33, 2080}}) {
+    const int64_t n = 64, stride = k + 5;
+    CounterRandom random(static_cast<uint64_t>(m));
+    Buffer x(Element::float32, m * stride), w(Element::bfloat16, n * k);
+    Buffer y(Element::float32, m * n), rounded(Element::float32, m * n);
+    x.set_random(random);
+    w.set_random(random);
+    TileFactor factors[] = {{n, {w.data(), Element::bfloat16, k}, {y.data(), Element::float32, n}},
+                            {n, {w.data(), Element::bfloat16, k}, {rounded.data(), Element::float32, n}}};
+    factors[0].in_two = true;
+    tile_products(m, k, {x.data(), Element::float32, stride}, factors);
+    double worst = 0, worst_rounded = 0;
+    for (int64_t i = 0; i < m * n; ++i) {
+      double sum = 0, size = 0;
+      for (int64_t j = 0; j < k; ++j) {
+        const double product = x.get(i / n * stride + j) * w.get(i % n * k + j);
+        sum += product, size += std::abs(product);
+      }
+      worst = std::max(worst, std::abs(y.get(i) - sum) / size);
+      worst_rounded = std::max(worst_rounded, std::abs(rounded.get(i) - sum) / size);
+    }
+    EXPECT_LT(worst, 0x1p-16) << m << " " << k;
+    EXPECT_GT(worst_rounded, 0x1p-13) << m << " " << k;
+  }
+}
+
 TEST_P(TileProductTest, GeluKeepsSmallResults) {
   constexpr Element kType = Element::bfloat16;
   for (double value : {-12.0, -6.0, -4.0, -0.5, -1e-3, 0.0, 1e-3, 0.5, 6.0, 1e30}) {

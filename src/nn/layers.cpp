@@ -82,7 +82,9 @@ QkvProjection::QkvProjection(const WeightView& weights, const Shape& shape, doub
     : query_(weights / names.query, shape.width, shape.heads * shape.head_dim, shape.bias, deviation),
       key_(weights / names.key, shape.width, shape.kv_heads * shape.head_dim, shape.bias, deviation),
       value_(weights / names.value, shape.width, shape.kv_heads * shape.head_dim, shape.bias, deviation),
-      shape_(shape) {}
+      shape_(shape) {
+  if (shape.in_two) query_.take_in_two(), key_.take_in_two();
+}
 
 Qkv QkvProjection::operator()(const at::Tensor& x) const {
   int64_t rows = x.size(0);

@@ -28,6 +28,7 @@ class Linear {
   // Each of several layers' outputs for the same x: one call where one kernel can make them all.
   static std::vector<at::Tensor> together(const at::Tensor& x, std::initializer_list<const Linear*> layers);
   const ops::Factor& factor() const { return factor_; }
+  void take_in_two() { factor_.in_two = true; }  // ops::Factor
 
  private:
   ops::Factor factor_;
@@ -109,6 +110,7 @@ class QkvProjection {
   struct Shape {
     int64_t width, heads, kv_heads, head_dim;
     bool bias;
+    bool in_two = false;  // rows for queries and keys: ops::Factor
   };
   struct Names {
     std::string_view query, key, value;

@@ -141,7 +141,7 @@ at::Tensor in_float_blocks(const at::Tensor& x, const at::Tensor& weight, const 
 
 // Whether kernels, or libtorch in blocks of float32, can make the product.
 bool fits(const at::Tensor& x, const Factor& factor) {
-  const auto& [weight, bias, packed] = factor;
+  const auto& [weight, bias, packed, in_two] = factor;
   return !packed && x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1) &&
          (weight.is_contiguous() || lies_by_columns(weight)) &&
          (x.scalar_type() == weight.scalar_type() || x.scalar_type() == at::kFloat) &&
@@ -161,7 +161,9 @@ std::vector<at::Tensor> in_tiles(const at::Tensor& x, std::span<const Factor> fa
   return products_by<kernels::TileFactor>(
       x, factors, behind,
       [](const Factor& factor) -> kernels::TileFactor {
-        return {factor.weight.size(0), rows_of(factor.weight), {}};
+        kernels::TileFactor job{factor.weight.size(0), rows_of(factor.weight), {}};
+        job.in_two = factor.in_two;
+        return job;
       },
       [&](std::span<const kernels::TileFactor> jobs) {
         kernels::tile_products(count_rows(x), x.size(-1), rows_of(x), jobs);
@@ -176,6 +178,7 @@ std::vector<at::Tensor> with_codes(const at::Tensor& x, std::span<const Factor> 
         kernels::QuantizedFactor job{
             factor.packed->n, factor.packed->coding, factor.packed->bytes.const_data_ptr(), {}};
         job.rounds = factor.packed->type != at::kFloat;
+        job.in_two = factor.in_two;
         return job;
       },
       [&](std::span<const kernels::QuantizedFactor> jobs) {
@@ -230,7 +233,7 @@ Factor in_numbers(const at::Tensor& x, const Factor& factor) {
 at::Tensor many_rows(const at::Tensor& x, const Factor& factor) {
   if (factor.packed && factor.packed->weight_only) return weight_only_product(x, *factor.packed, factor.bias);
   const Factor numbers = in_numbers(x, factor);
-  const auto& [weight, bias, none] = numbers;
+  const auto& [weight, bias, none, in_two] = numbers;
   if (fits(x, numbers) && !multiplies_fast(weight.scalar_type())) {
     std::vector<int64_t> shape = x.sizes().vec();
     shape.back() = weight.size(0);
@@ -350,7 +353,7 @@ std::optional<PostOperation> post_operation(Activation activation) {
 }  // namespace
 
 at::Tensor linear_activated(const at::Tensor& x, const Factor& factor, Activation activation) {
-  const auto& [weight, bias, packed] = factor;
+  const auto& [weight, bias, packed, in_two] = factor;
   if (auto bend = bend_of(activation)) {
     if (auto products = by_kernel(x, {&factor, 1}, {.bend = *bend})) return products->front();
   }
@@ -393,7 +396,7 @@ at::Tensor gated_as(at::ScalarType type, const at::Tensor& x, const Factor& gate
 
 // Whether a product of so many rows of float32 rounds them itself, to bfloat16 or less.
 bool rounds_rows(int64_t rows, const Factor& factor) {
-  const auto& [weight, bias, packed] = factor;
+  const auto& [weight, bias, packed, in_two] = factor;
   if (rows <= kernels::most_few_rows(true) || !kernels_may_run({weight, bias})) return false;
   if (packed)
     return !packed->weight_only && packed->type != at::kFloat &&

@@ -28,6 +28,9 @@ struct PackedWeight;
 struct Factor {
   at::Tensor weight, bias;
   std::shared_ptr<const PackedWeight> packed = {};
+  // Kernels that multiply bfloat16 then take x of float32 as two of its numbers (kernels/tile_product.h): half of
+  // what rounding costs a decoder's distribution comes through its queries and keys.
+  bool in_two = false;
 };
 // Each of linear(x, factor); where kernels do the work, in one call for all, for which threads meet once. With a packed
 // weight x is rounded to 8 bits too (kernels/quantized_product.h), but for a gradient.

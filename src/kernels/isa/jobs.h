@@ -83,12 +83,14 @@ struct TileRows {
   Element type;  // float32 or bfloat16
   int64_t stride, m, k;
   void* packed;
+  bool rest = false;  // of float32: what is lost of each number
 };
 
 // y[m, n] = sum_k x[m, k] w[n, k] of bfloat16, the weight as it is or in bfloat12.
 struct TileProduct : Result {
   int64_t m, k;
   const void* x;  // from pack_tiles
+  int64_t rest;   // numbers behind x, what is added to it, from there too; 0: nothing
   const void* w;  // null: in codes
   int64_t w_stride;
   const uint8_t *codes, *exponents;  // of the first panel, and what follows them there

@@ -34,8 +34,8 @@ constexpr int64_t kBlockSteps = 8;  // 16 KiB of the weight, which stay in the f
 
 // Of whole tiles, whatever their extent.
 template <bool pair, class Meanwhile>
-inline void multiply(const uint16_t* a, const Extent& extent, const uint16_t* b, int64_t b_pair, float* sums,
-                     int64_t sums_a, int64_t sums_b, bool first, const Meanwhile& meanwhile) {
+inline void multiply(const uint16_t* a, const Extent& extent, const TilesB& b, float* sums, int64_t sums_a,
+                     int64_t sums_b, bool first, const Meanwhile& meanwhile) {
   if (first) {
     _tile_zero(0);
     _tile_zero(1);
@@ -47,16 +47,19 @@ inline void multiply(const uint16_t* a, const Extent& extent, const uint16_t* b,
     if (pair) _tile_loadd(2, sums + sums_b, 64);
     if (pair) _tile_loadd(3, sums + sums_a + sums_b, 64);
   }
-  for (int64_t step = 0; step < extent.steps(); ++step, a += 2 * kTileNumbers, b += kTileNumbers) {
+  for (int64_t step = 0; step < extent.steps(); ++step, a += 2 * kTileNumbers) {
     _tile_loadd(4, a, 64);
-    _tile_loadd(6, b, 64);
-    _tile_dpbf16ps(0, 4, 6);
     _tile_loadd(5, a + kTileNumbers, 64);
-    _tile_dpbf16ps(1, 5, 6);
-    if (pair) {
-      _tile_loadd(7, b + b_pair, 64);
-      _tile_dpbf16ps(2, 4, 7);
-      _tile_dpbf16ps(3, 5, 7);
+    for (int64_t part = 0; part < b.parts(); ++part) {
+      const uint16_t* const beside = b.tiles + part * b.rest + step * kTileNumbers;
+      _tile_loadd(6, beside, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 5, 6);
+      if (pair) {
+        _tile_loadd(7, beside + b.pair, 64);
+        _tile_dpbf16ps(2, 4, 7);
+        _tile_dpbf16ps(3, 5, 7);
+      }
     }
     meanwhile(step);
   }

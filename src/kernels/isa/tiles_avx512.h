@@ -9,11 +9,10 @@
 //
 // How tiles are multiplied differs. tiles_amx.h and tiles_bf16.h have UseTiles, which a thread holds meanwhile, the
 // constant kBlockSteps, how many steps of a weight tile_product takes at a time, and
-//   void multiply<pair>(a, Extent extent, b, int64_t b_pair, float* sums, int64_t sums_a, int64_t sums_b, bool first,
-//                       meanwhile)
+//   void multiply<pair>(a, Extent extent, TilesB b, float* sums, int64_t sums_a, int64_t sums_b, bool first, meanwhile)
 // sums [2 tiles A][pair ? 2 : 1 tiles B], `sums_a` and `sums_b` floats apart, from zero on if `first`, += products of
-// the steps of `extent`: tiles A lie one step after the other, two beside each other; tiles B too, the other of a pair
-// `b_pair` numbers behind. `meanwhile` is called with each step.
+// the steps of `extent`: tiles A lie one step after the other, two beside each other; tiles B too. `meanwhile` is
+// called with each step.
 
 namespace nuri::kernels::avx512 {
 namespace {
@@ -27,6 +26,13 @@ inline int64_t whole(int64_t count, int64_t size) { return (count + size - 1) / 
 struct Extent {
   int64_t rows, columns;
   int64_t steps() const { return whole(columns, kTileStep); }
+};
+
+struct TilesB {
+  const uint16_t* tiles;
+  int64_t pair;      // numbers to the other of a pair
+  int64_t rest = 0;  // and to others that lie in the same way and are multiplied by the same A; 0: there are none
+  int64_t parts() const { return rest ? 2 : 1; }
 };
 
 inline const uint16_t* halves(const void* data) { return static_cast<const uint16_t*>(data); }
@@ -80,6 +86,19 @@ inline __m512i load_numbers(Float32 type, const void* from, int64_t count) {
     const int64_t left = least(count - begin, kLanes);
     const auto* const at = static_cast<const float*>(from) + begin;
     return narrow_bf16(left == kLanes ? load(type, at) : left > 0 ? load_some(type, at, left) : zero());
+  };
+  return _mm512_inserti64x4(_mm512_castsi256_si512(half(0)), half(kLanes), 1);
+}
+
+// Of numbers of float32 what rounding them to bfloat16 leaves, rounded itself.
+struct Rest {
+  static constexpr int64_t kBytes = 4;
+};
+inline __m512i load_numbers(Rest, const void* from, int64_t count) {
+  const auto half = [&](int64_t begin) {
+    const auto* const at = static_cast<const float*>(from) + begin;
+    const Vec wide = count - begin > 0 ? load_some(Float32{}, at, least(count - begin, kLanes)) : zero();
+    return narrow_bf16(wide - widen_bf16(narrow_bf16(wide)));
   };
   return _mm512_inserti64x4(_mm512_castsi256_si512(half(0)), half(kLanes), 1);
 }

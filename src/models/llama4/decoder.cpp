@@ -66,7 +66,7 @@ class Llama4Block : public DecoderBlock {
         feed_forward_norm_(weights / "post_attention_layernorm", config.decoder.width, config.decoder.epsilon),
         qkv_(weights / "self_attn",
              {config.decoder.width, config.decoder.heads, config.decoder.kv_heads, config.decoder.head_dim,
-              config.attention_bias},
+              config.attention_bias, /*in_two=*/true},
              config.decoder.deviation),
         output_(weights / "self_attn" / "o_proj", config.decoder.heads * config.decoder.head_dim, config.decoder.width,
                 config.attention_bias, config.decoder.deviation),
