@@ -2,9 +2,12 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/test_support.h"
 #include "models/registry.h"
 #include "nn/kv_cache.h"
+#include "ops/observe.h"
 #include "weights/tensor_file.h"
 
 namespace nuri {
@@ -87,6 +90,31 @@ INSTANTIATE_TEST_SUITE_P(Golden, ActivationsOf,
                                          "instructblip_t5", "internvl", "llama3", "llama4", "llama4_text_dense",
                                          "llava_siglip_qwen2", "mistral", "mixtral", "mllama", "nvlm_d", "opt",
                                          "opt_norm_behind", "qwen2_vl", "t5", "t5_gated_untied"),
+                         [](const auto& info) { return std::string(info.param); });
+
+// Products of rows in two numbers (ops::Factor).
+class InTwo : public ops::ProductObserver {
+ public:
+  InTwo() { ops::observe_products(this); }
+  ~InTwo() override { ops::observe_products(nullptr); }
+  void see(const at::Tensor&, std::span<const ops::Factor> factors) override {
+    count += std::ranges::count_if(factors, &ops::Factor::in_two);
+  }
+  int64_t count = 0;
+};
+
+class DecoderOf : public testing::TestWithParam<const char*> {};
+
+TEST_P(DecoderOf, TakesRowsForQueriesAndKeysInTwo) {
+  at::NoGradGuard no_gradients;
+  OpenedModel opened = open_model(kGolden / GetParam(), {at::kBFloat16, at::kCPU});
+  InTwo seen;
+  opened.model->forward({{"input_ids", at::arange(1, 12, at::kLong).unsqueeze(0)}});
+  EXPECT_EQ(seen.count, 2 * dynamic_cast<CausalLM&>(*opened.model).cache_shape().layers);
+}
+
+INSTANTIATE_TEST_SUITE_P(Golden, DecoderOf,
+                         testing::Values("llama3", "llama4_text_dense", "mistral", "mixtral", "opt", "qwen2_vl"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

@@ -28,8 +28,8 @@ struct PackedWeight;
 struct Factor {
   at::Tensor weight, bias;
   std::shared_ptr<const PackedWeight> packed = {};
-  // Kernels that multiply bfloat16 then take x of float32 as two of its numbers (kernels/tile_product.h): half of
-  // what rounding costs a decoder's distribution comes through its queries and keys.
+  // Kernels that multiply bfloat16 then take x of float32 as two of its numbers (kernels/tile_product.h): of what
+  // rounding costs a decoder's distribution a good part comes through its queries and keys (docs/decisions.md).
   bool in_two = false;
 };
 // Each of linear(x, factor); where kernels do the work, in one call for all, for which threads meet once. With a packed

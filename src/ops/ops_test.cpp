@@ -211,6 +211,25 @@ TEST_P(WideLinear, CodesTakeIt) {
     }
 }
 
+// Where bfloat16 is multiplied: 16 bits of each number, beside a factor whose rows are rounded to 8.
+TEST_P(WideLinear, RowsInTwoAreNotRounded) {
+  if (!kernels::tiles_fit(96, 64)) return;  // this set multiplies no bfloat16
+  at::NoGradGuard no_gradients;
+  at::manual_seed(10);
+  for (bool packed : {false, true})
+    for (int64_t rows : {1, 9, 40}) {
+      at::Tensor x = at::randn({rows, 64}), weight = at::randn({96, 64}).to(at::kBFloat16);
+      Factor factors[] = {{weight, {}}, {weight, {}}};
+      const at::Tensor exact = product(x, factors[0]);
+      if (packed)
+        for (Factor& factor : factors) factor = {{}, {}, pack(weight, kernels::Coding::bfloat12)};
+      factors[0].in_two = true;
+      const auto found = ops::linears(x, factors);
+      EXPECT_LT(relative_error(found[0], exact), 2e-5) << packed << " " << rows;
+      if (rows == 40) EXPECT_GT(relative_error(found[1], exact), 5e-4) << packed;
+    }
+}
+
 // What lies between is rounded once, for `down`.
 TEST_P(WideLinear, FeedForwardIsItsFormula) {
   at::NoGradGuard no_gradients;
